@@ -1,0 +1,93 @@
+/*
+ * One row per operation: method, path, operationId, guard (who may), body table, handler. An unset
+ * guard refuses to start. The dispatcher authenticates, resolves project, role and repository
+ * once, decides by the guard, decodes the body, and only then calls the handler.
+ */
+#ifndef API_ROUTE_H
+#define API_ROUTE_H
+
+#include "meta/project.h"
+#include "net/http.h"
+#include "registry/pull.h"
+#include "rule/query.h"
+#include "rule/rbac.h"
+
+enum guard_kind {
+    GUARD_UNSET,
+    GUARD_ANYONE,   /* no identity needed */
+    GUARD_LOGIN,    /* any authenticated principal */
+    GUARD_SYSTEM,   /* system permission res:act (system admins, system robots) */
+    GUARD_PROJECT,  /* res:act in the project of the path */
+    GUARD_IN_BODY,  /* the handler's body names the project; checked after decoding, see field */
+    GUARD_SELF,     /* the user of the path, or a system admin */
+    GUARD_REGISTRY, /* /v2: challenge instead of plain 401, scope from the row */
+};
+
+struct guard {
+    enum guard_kind kind;
+    enum resource res;
+    enum action act;
+    const char *field; /* GUARD_IN_BODY */
+};
+
+#define ANYONE                                                                                     \
+    {                                                                                              \
+        GUARD_ANYONE, RES_NONE, ACT_NONE, NULL                                                     \
+    }
+#define LOGIN                                                                                      \
+    {                                                                                              \
+        GUARD_LOGIN, RES_NONE, ACT_NONE, NULL                                                      \
+    }
+#define SYSTEM(r, a)                                                                               \
+    {                                                                                              \
+        GUARD_SYSTEM, RES_##r, ACT_##a, NULL                                                       \
+    }
+#define IN_PROJECT(r, a)                                                                           \
+    {                                                                                              \
+        GUARD_PROJECT, RES_##r, ACT_##a, NULL                                                      \
+    }
+#define IN_BODY(r, a, f)                                                                           \
+    {                                                                                              \
+        GUARD_IN_BODY, RES_##r, ACT_##a, #f                                                        \
+    }
+#define SELF(r, a)                                                                                 \
+    {                                                                                              \
+        GUARD_SELF, RES_##r, ACT_##a, NULL                                                         \
+    }
+#define REGISTRY(a)                                                                                \
+    {                                                                                              \
+        GUARD_REGISTRY, RES_REPOSITORY, ACT_##a, NULL                                              \
+    }
+
+struct body_spec {
+    const struct field *fields; /* NULL: no body, or the handler streams it */
+    size_t size;                /* of the struct */
+};
+#define BODY(T, table)                                                                             \
+    {                                                                                              \
+        (table), sizeof(T)                                                                         \
+    }
+#define NO_BODY                                                                                    \
+    {                                                                                              \
+        NULL, 0                                                                                    \
+    }
+
+struct call; /* one request being handled: api/call.h */
+typedef enum err handler(struct call *r);
+
+struct route {
+    enum http_method method;
+    const char *path;      /* "/projects/{project}/members/{mid}"; {path...} takes slashes */
+    const char *operation; /* Harbor's operationId, or our own */
+    struct guard guard;
+    struct body_spec body;
+    handler *run;   /* NULL = LATER: authorises, then answers 501 */
+    unsigned flags; /* LIST: q, sort, page, page_size are parsed into call.query */
+};
+#define ROUTE_LIST 1U
+#define LATER NULL
+
+/* The arrays: registry (/v2), Harbor's API (/api/v2.0), our own (/api/cove/v1), misc. */
+extern const struct route registry_routes[], harbor_routes[], cove_routes[], misc_routes[];
+
+#endif

@@ -1,0 +1,82 @@
+/* One growable buffer: doubles until its cap, never measures first and fills later. */
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void buf_release(struct buf *b)
+{
+    free(b->p);
+    *b = (struct buf){.max = b->max};
+}
+
+char *buf_reserve(struct buf *b, size_t n)
+{
+    size_t max = b->max ? b->max : BUF_MAX;
+    if (b->full || n > max || b->n > max - n) {
+        b->full = true;
+        return NULL;
+    }
+    if (b->cap - b->n < n) {
+        size_t cap = b->cap ? b->cap : 256;
+        while (cap - b->n < n)
+            cap *= 2;
+        char *p = realloc(b->p, cap);
+        if (!p) {
+            b->full = true;
+            return NULL;
+        }
+        b->p = p;
+        b->cap = cap;
+    }
+    return b->p + b->n;
+}
+
+bool buf_add(struct buf *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return !b->full;
+    char *at = buf_reserve(b, n);
+    if (!at)
+        return false;
+    memcpy(at, p, n);
+    b->n += n;
+    return true;
+}
+
+bool buf_str(struct buf *b, struct str s)
+{
+    return buf_add(b, s.p, s.n);
+}
+
+bool buf_char(struct buf *b, char c)
+{
+    return buf_add(b, &c, 1);
+}
+
+bool buf_fmt(struct buf *b, const char *fmt, ...)
+{
+    char small[512];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return false;
+    if ((size_t)n < sizeof small)
+        return buf_add(b, small, (size_t)n);
+    char *at = buf_reserve(b, (size_t)n + 1);
+    if (!at)
+        return false;
+    va_start(ap, fmt);
+    vsnprintf(at, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    b->n += (size_t)n;
+    return true;
+}
+
+struct str buf_view(const struct buf *b)
+{
+    return (struct str){b->p, b->n};
+}

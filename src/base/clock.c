@@ -1,0 +1,129 @@
+/* Clocks and the two text forms of a time. Parsing is strict and of fixed layout. */
+#include "base/clock.h"
+
+#include <time.h>
+
+struct timestamp clock_now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (struct timestamp){(int64_t)ts.tv_sec * SECOND_US + ts.tv_nsec / 1000};
+}
+
+int64_t clock_mono_ms(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static bool split(struct timestamp t, struct tm *tm, int *ms)
+{
+    time_t s = (time_t)(t.us / SECOND_US);
+    *ms = (int)(t.us % SECOND_US / 1000);
+    return gmtime_r(&s, tm) != NULL;
+}
+
+struct str time_text(struct arena *a, struct timestamp t)
+{
+    struct tm tm;
+    int ms;
+    if (t.us <= 0 || !split(t, &tm, &ms))
+        return S("0001-01-01T00:00:00.000Z");
+    return str_fmt(a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
+}
+
+static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+struct str time_http(struct arena *a, struct timestamp t)
+{
+    struct tm tm;
+    int ms;
+    if (!split(t, &tm, &ms))
+        return NO_STR;
+    return str_fmt(a, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
+                   months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static bool number(struct str *s, size_t width, char after, int *out)
+{
+    int64_t v;
+    if (s->n < width || !str_to_i64(str_sub(*s, 0, width), &v) || s->p[0] == '-')
+        return false;
+    *s = str_sub(*s, width, SIZE_MAX);
+    if (after) {
+        if (!s->n || s->p[0] != after)
+            return false;
+        *s = str_sub(*s, 1, SIZE_MAX);
+    }
+    *out = (int)v;
+    return true;
+}
+
+static bool assemble(struct tm *tm, int64_t us, int offset_min, struct timestamp *out)
+{
+    if (tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1 || tm->tm_mday > 31 ||
+        tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60)
+        return false;
+    tm->tm_mon -= 1;
+    tm->tm_year -= 1900;
+    *out = (struct timestamp){(int64_t)timegm(tm) * SECOND_US + us -
+                              (int64_t)offset_min * 60 * SECOND_US};
+    return true;
+}
+
+static int64_t fraction(struct str *s)
+{
+    int64_t us = 0, scale = SECOND_US / 10;
+    if (!s->n || s->p[0] != '.')
+        return 0;
+    *s = str_sub(*s, 1, SIZE_MAX);
+    for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; *s = str_sub(*s, 1, SIZE_MAX), scale /= 10)
+        us += (s->p[0] - '0') * scale;
+    return us;
+}
+
+bool time_parse(struct str s, struct timestamp *out)
+{
+    struct tm tm = {0};
+    if (!number(&s, 4, '-', &tm.tm_year) || !number(&s, 2, '-', &tm.tm_mon) ||
+        !number(&s, 2, 0, &tm.tm_mday) || !s.n || (s.p[0] != 'T' && s.p[0] != ' '))
+        return false;
+    s = str_sub(s, 1, SIZE_MAX);
+    if (!number(&s, 2, ':', &tm.tm_hour) || !number(&s, 2, ':', &tm.tm_min) ||
+        !number(&s, 2, 0, &tm.tm_sec))
+        return false;
+    int64_t us = fraction(&s);
+    int offset = 0;
+    if (s.n == 6 && (s.p[0] == '+' || s.p[0] == '-')) {
+        int h, m, sign = s.p[0] == '-' ? -1 : 1;
+        s = str_sub(s, 1, SIZE_MAX);
+        if (!number(&s, 2, ':', &h) || !number(&s, 2, 0, &m))
+            return false;
+        offset = sign * (h * 60 + m);
+    } else if (s.n && !str_eq(s, S("Z"))) {
+        return false;
+    }
+    return assemble(&tm, us, offset, out);
+}
+
+bool time_parse_http(struct str s, struct timestamp *out)
+{
+    struct tm tm = {0};
+    if (s.n != 29 || !str_eq(str_sub(s, 3, 2), S(", ")) || !str_ends(s, S(" GMT")))
+        return false;
+    s = str_sub(s, 5, SIZE_MAX);
+    if (!number(&s, 2, ' ', &tm.tm_mday))
+        return false;
+    for (int i = 0; i < 12; i++)
+        if (str_starts(s, str_of(months[i])))
+            tm.tm_mon = i + 1;
+    s = str_sub(s, 4, SIZE_MAX);
+    if (!number(&s, 4, ' ', &tm.tm_year) || !number(&s, 2, ':', &tm.tm_hour) ||
+        !number(&s, 2, ':', &tm.tm_min) || !number(&s, 2, ' ', &tm.tm_sec))
+        return false;
+    return assemble(&tm, 0, 0, out);
+}

@@ -1,0 +1,49 @@
+/*
+ * Bytes by key, through a driver (fs now, S3 with its issue). A key is used once and never by
+ * digest: "data/<2 hex>/<ULID>". An intent row stands before the first byte; what is on disk
+ * without a row is garbage and never visible.
+ */
+#ifndef BLOB_STORE_H
+#define BLOB_STORE_H
+
+#include "base/digest.h"
+#include "meta/blob.h"
+
+struct store;
+struct store_file; /* an object being written */
+
+struct store_options {
+    struct str data; /* directory; locked with flock by the process that opens it */
+};
+
+/* Locks DATA (E_CONFLICT names the other process), checks that store id and database agree. */
+enum err store_open(struct ctx *c, const struct store_options *o, struct store **out);
+void store_free(struct store *s);
+
+/* A fresh key from the pool of 64 whose intents are committed already. */
+enum err store_key(struct ctx *c, struct str *key_out);
+
+/* Creates the object (O_EXCL) and starts the directory's fsync. */
+enum err store_create(struct ctx *c, struct str key, struct store_file **out);
+/* Opens a partial object to go on writing; *size_out is what it holds. E_NOT_FOUND. */
+enum err store_reopen(struct ctx *c, struct str key, struct store_file **out, int64_t *size_out);
+enum err store_append(struct ctx *c, struct store_file *f, const void *p,
+                      size_t n); /* E_NO_SPACE */
+int64_t store_size(const struct store_file *f);
+/* The descriptor, for readers of a growing file; owned by f. */
+int store_fd(const struct store_file *f);
+/* Bytes and directory entry durable. Never retried: after an error the object is lost. */
+enum err store_sync(struct ctx *c, struct store_file *f);
+void store_close(struct store_file *f); /* NULL is fine */
+
+/* Opens for reading; the caller owns *fd_out. E_UNAVAILABLE when the object of a row is missing. */
+enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_out);
+enum err store_delete(struct ctx *c, struct str key); /* missing = done */
+/* Free bytes of the file system, for limits and /readyz. */
+enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out);
+/* Calls back with every key on disk, for fsck. */
+enum err store_walk(struct ctx *c,
+                    enum err (*each)(struct ctx *c, struct str key, int64_t size, void *arg),
+                    void *arg);
+
+#endif

@@ -1,0 +1,65 @@
+/* Blob rows: digest -> physical key; membership in repositories; leases; GC's states. */
+#ifndef META_BLOB_H
+#define META_BLOB_H
+
+#include "meta/artifact.h"
+
+struct blob {
+    int64_t id;
+    struct str digest;
+    int64_t size;
+    int64_t state;       /* enum object_state */
+    struct str phys_key; /* empty while EXPECTED */
+    struct timestamp condemned_at, verified_at;
+};
+extern const struct field blob_fields[];
+
+/* The living row (not DELETING) of a digest; E_NOT_FOUND. */
+enum err blob_by_digest(struct ctx *c, struct str digest, struct blob *out);
+/* ACTIVE and linked to the repository; E_NOT_FOUND. For GET and HEAD. */
+enum err blob_in_repository(struct ctx *c, int64_t project_id, struct str repository,
+                            struct str digest, struct blob *out);
+/*
+ * The commit of arrived bytes: takes the intent of phys_key, makes or revives the row (EXPECTED ->
+ * ACTIVE, CONDEMNED -> ACTIVE), links it to the repository with a lease (lease_s 0 = none).
+ * *key_used false: another copy exists, the caller's object stays an intent and is swept.
+ */
+enum err blob_commit(struct ctx *c, int64_t repository_id, struct str digest, int64_t size,
+                     struct str phys_key, int64_t lease_s, struct blob *out, bool *key_used);
+/* An EXPECTED row for a digest that a proxied manifest names, or the existing one. */
+enum err blob_expect(struct ctx *c, struct str digest, int64_t size, struct blob *out);
+enum err blob_link(struct ctx *c, int64_t repository_id, int64_t blob_id, int64_t lease_s);
+enum err blob_unlink(struct ctx *c, int64_t repository_id, int64_t blob_id); /* makes a candidate */
+/* Locks in id order the blobs that a manifest names; E_MANIFEST_BLOB_UNKNOWN names the first that
+   is not ACTIVE and linked (unless expect is set: proxy); CONDEMNED ones are revived. */
+struct blob_need {
+    struct str digest;
+    int64_t size;
+    int64_t id; /* out */
+};
+enum err blob_require(struct ctx *c, int64_t repository_id, struct blob_need *needs, size_t count,
+                      bool expect);
+enum err blob_extend_lease(struct ctx *c, int64_t repository_id, int64_t blob_id, int64_t lease_s);
+enum err blob_quarantine(struct ctx *c, int64_t blob_id);
+
+/* Intents: every object on disk is a blob's or stands here. */
+enum err intent_add(struct ctx *c, const struct str *keys, size_t count);
+enum err intent_drop(struct ctx *c, struct str key);
+enum err intent_list(struct ctx *c, struct timestamp before, int64_t n, struct strs *out);
+
+/* Garbage collection, in the order of its steps; each in a transaction of its own. */
+struct gc_blob {
+    int64_t id, size;
+    struct str digest, phys_key;
+};
+enum err gc_candidates(struct ctx *c, int64_t n, struct list *out);   /* of gc_blob */
+enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *condemned); /* lock, second look */
+enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
+enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *deleting); /* lock, third look */
+enum err gc_deleting(struct ctx *c, int64_t n, struct list *out);
+enum err gc_forget(struct ctx *c, int64_t blob_id);
+
+/* For fsck: pages of all rows in id order. */
+enum err blob_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
+
+#endif

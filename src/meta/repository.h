@@ -1,0 +1,31 @@
+/* Repositories. name is the path without the project: "nginx", "library/nginx", "a/b". */
+#ifndef META_REPOSITORY_H
+#define META_REPOSITORY_H
+
+#include "meta/list.h"
+#include "meta/principal.h"
+
+struct repository {
+    int64_t id, project_id;
+    struct str project_name, name, description;
+    int64_t pull_count, artifact_count;
+    struct timestamp creation_time, update_time;
+};
+extern const struct field repository_fields[];
+
+enum err repository_by_name(struct ctx *c, int64_t project_id, struct str name,
+                            struct repository *out);
+/* Creates the row when it is missing. */
+enum err repository_ensure(struct ctx *c, int64_t project_id, struct str name, int64_t *id_out);
+/* project_id 0 = of all projects that the principal sees. */
+enum err repository_list(struct ctx *c, int64_t project_id, const struct principal *p,
+                         const struct list_query *q, struct list *out, int64_t *total);
+enum err repository_update(struct ctx *c, const struct repository *r);
+/* The rows of tags, artifacts, links go; blobs become candidates of garbage collection. */
+enum err repository_delete(struct ctx *c, int64_t id);
+/* Full names ("project/path") after `last`, sorted bytewise, at most n, of repositories that hold
+   an artifact and that the principal may read (NULL = all). */
+enum err repository_catalog(struct ctx *c, const struct principal *p, struct str last, int64_t n,
+                            struct strs *out);
+
+#endif

@@ -1,0 +1,23 @@
+/* One row per kind of registry: where its data is, what it is called, what it needs. */
+#ifndef PEER_VENDOR_H
+#define PEER_VENDOR_H
+
+#include "base/str.h"
+
+struct vendor {
+    const char *type; /* Harbor's name: "docker-hub" */
+    const char *label;
+    const char *fixed_url; /* endpoint that the UI offers; NULL = free */
+    const char
+        *data_url;  /* where /v2/ is when the URL is fixed_url ("https://registry-1.docker.io") */
+    const char *ns; /* host names that clients write: "docker.io,index.docker.io,..." */
+    const char *pinned_realm; /* host that may be given credentials beside its own domain; NULL */
+    bool library;             /* "x" and "library/x" are one repository */
+    bool proxy;               /* may stand behind a proxy project */
+    bool listed;              /* behaviour is known here; others come with replication */
+};
+extern const struct vendor vendors[];
+extern const size_t vendor_count;
+const struct vendor *vendor_by_type(struct str type); /* NULL when unknown */
+
+#endif

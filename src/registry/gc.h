@@ -1,0 +1,23 @@
+/* Garbage collection, online: condemn, second look, tombstone, delete, forget; and fsck. */
+#ifndef REGISTRY_GC_H
+#define REGISTRY_GC_H
+
+#include "base/ctx.h"
+
+/* Lines of progress for a terminal; NULL is fine. */
+typedef void progress_fn(void *arg, struct str line);
+
+struct gc_report {
+    int64_t condemned, deleted, bytes, failed;
+};
+/* grace_s: minimum age of candidates; pause_s between condemning and deleting (10 minutes in
+   service, 0 with grace 0). Safe at any grace for referenced blobs and leased pushes. */
+enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say, void *arg, struct gc_report *out);
+
+struct fsck_report {
+    int64_t blobs, manifests, findings, repaired, lost;
+    int exit_code; /* 0 clean, 1 repaired, 2 needs a human, 3 data lost */
+};
+enum err fsck_run(struct ctx *c, bool full, progress_fn *say, void *arg, struct fsck_report *out);
+
+#endif
