@@ -22,6 +22,7 @@ enum role {
         ROLE_COUNT
 };
 
+/* clang-format off */
 /* Harbor's resources; "project" is the project itself (Harbor's empty self resource). */
 #define RESOURCE_LIST(X)                                                                           \
     X(PROJECT, "project")                                                                          \
@@ -45,6 +46,8 @@ enum role {
                                                         X(LDAP_USER, "ldap-user")                  \
                                                             X(USER_GROUP, "user-group")
 
+/* clang-format on */
+
 enum resource {
     RES_NONE,
 #define X(name, text) RES_##name,
@@ -53,10 +56,13 @@ enum resource {
         RES_COUNT
 };
 
+/* clang-format off */
 #define ACTION_LIST(X)                                                                             \
     X(CREATE, "create")                                                                            \
     X(READ, "read") X(UPDATE, "update") X(DELETE, "delete") X(LIST, "list") X(PULL, "pull")        \
         X(PUSH, "push") X(OPERATE, "operate") X(STOP, "stop") X(SCANNER_PULL, "scanner-pull")
+
+/* clang-format on */
 
 enum action {
     ACT_NONE,
