@@ -19,44 +19,59 @@ enum guard_kind {
     GUARD_SYSTEM,   /* system permission res:act (system admins, system robots) */
     GUARD_PROJECT,  /* res:act in the project of the path */
     GUARD_IN_BODY,  /* the handler's body names the project; checked after decoding, see field */
+    GUARD_FOUND,    /* login, then res:act in the project that find() names: see below */
     GUARD_SELF,     /* the user of the path, or a system admin */
     GUARD_REGISTRY, /* /v2: challenge instead of plain 401, scope from the row */
 };
+
+struct call; /* one request being handled: api/call.h */
+
+/*
+ * Names the project to which the decoded body, the query or the row of the path belongs; 0 = the
+ * system, whose permission res:act is then asked. Runs after decoding, outside of a transaction.
+ * E_NOT_FOUND is passed on to whoever is logged in.
+ */
+typedef enum err project_finder(struct call *r, int64_t *project_id);
 
 struct guard {
     enum guard_kind kind;
     enum resource res;
     enum action act;
-    const char *field; /* GUARD_IN_BODY */
+    const char *field;    /* GUARD_IN_BODY */
+    project_finder *find; /* GUARD_FOUND */
 };
 
 #define ANYONE                                                                                     \
     {                                                                                              \
-        GUARD_ANYONE, RES_NONE, ACT_NONE, NULL                                                     \
+        GUARD_ANYONE, RES_NONE, ACT_NONE, NULL, NULL                                               \
     }
 #define LOGIN                                                                                      \
     {                                                                                              \
-        GUARD_LOGIN, RES_NONE, ACT_NONE, NULL                                                      \
+        GUARD_LOGIN, RES_NONE, ACT_NONE, NULL, NULL                                                \
     }
 #define SYSTEM(r, a)                                                                               \
     {                                                                                              \
-        GUARD_SYSTEM, RES_##r, ACT_##a, NULL                                                       \
+        GUARD_SYSTEM, RES_##r, ACT_##a, NULL, NULL                                                 \
     }
 #define IN_PROJECT(r, a)                                                                           \
     {                                                                                              \
-        GUARD_PROJECT, RES_##r, ACT_##a, NULL                                                      \
+        GUARD_PROJECT, RES_##r, ACT_##a, NULL, NULL                                                \
     }
 #define IN_BODY(r, a, f)                                                                           \
     {                                                                                              \
-        GUARD_IN_BODY, RES_##r, ACT_##a, #f                                                        \
+        GUARD_IN_BODY, RES_##r, ACT_##a, #f, NULL                                                  \
+    }
+#define FOUND(r, a, finder)                                                                        \
+    {                                                                                              \
+        GUARD_FOUND, RES_##r, ACT_##a, NULL, finder                                                \
     }
 #define SELF(r, a)                                                                                 \
     {                                                                                              \
-        GUARD_SELF, RES_##r, ACT_##a, NULL                                                         \
+        GUARD_SELF, RES_##r, ACT_##a, NULL, NULL                                                   \
     }
 #define REGISTRY(a)                                                                                \
     {                                                                                              \
-        GUARD_REGISTRY, RES_REPOSITORY, ACT_##a, NULL                                              \
+        GUARD_REGISTRY, RES_REPOSITORY, ACT_##a, NULL, NULL                                        \
     }
 
 struct body_spec {
@@ -71,8 +86,9 @@ struct body_spec {
     {                                                                                              \
         NULL, 0                                                                                    \
     }
+/* Query parameters beside q, sort, page and page_size: decoded by query_decode() in the handler. */
+#define QUERY(T, table) BODY(T, table)
 
-struct call; /* one request being handled: api/call.h */
 typedef enum err handler(struct call *r);
 
 struct route {
@@ -81,13 +97,17 @@ struct route {
     const char *operation; /* Harbor's operationId, or our own */
     struct guard guard;
     struct body_spec body;
-    handler *run;   /* NULL = LATER: authorises, then answers 501 */
-    unsigned flags; /* LIST: q, sort, page, page_size are parsed into call.query */
+    handler *run;           /* NULL = LATER: authorises, then answers 501 */
+    unsigned flags;         /* see below */
+    struct body_spec query; /* own query parameters, none when left out */
 };
-#define ROUTE_LIST 1U
+#define ROUTE_LIST 1U           /* q, sort, page, page_size are parsed into call.query */
+#define ROUTE_PAGES 2U          /* page and page_size alone are */
+#define ROUTE_NAMED_LOCATION 4U /* X-Resource-Name-In-Location is honoured */
 #define LATER NULL
 
-/* The arrays: registry (/v2), Harbor's API (/api/v2.0), our own (/api/cove/v1), misc. */
+/* The arrays: registry (/v2), Harbor's API (paths below /api/v2.0), our own (below /api/cove/v1),
+   misc. Each ends with a row without a path. */
 extern const struct route registry_routes[], harbor_routes[], cove_routes[], misc_routes[];
 
 #endif
