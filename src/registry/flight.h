@@ -1,0 +1,50 @@
+/*
+ * The flight: one upstream fetch per digest, however many clients wait for it. The leader writes to
+ * the store and hashes; each reader follows the growing file at its own offset. The last 64 KiB
+ * are held back until the digest is proven; on a mismatch every reader is cut and nothing is kept.
+ */
+#ifndef REGISTRY_FLIGHT_H
+#define REGISTRY_FLIGHT_H
+
+#include "base/digest.h"
+#include "registry/condition.h"
+#include "registry/pull.h"
+
+struct flights;
+struct flight;
+
+#define FLIGHT_TAIL (INT64_C(64) << 10) /* held back until the digest is proven */
+#define FLIGHT_FAR (INT64_C(32) << 20)  /* a Range farther ahead gets a fetch of its own */
+
+/* sv must live as long as the flights do; sv->flights is set by the caller. */
+struct flights *flights_new(struct services *sv);
+/* Ends what is under way (partial files stay, the next reader adopts them), waits, frees. */
+void flights_free(struct flights *fs);
+struct conditions *flights_conditions(struct flights *fs);
+
+struct flight_want {
+    const struct place *at; /* copied; every repository that joins is linked at the end */
+    const struct digest *digest;
+    int64_t size;  /* from a descriptor; -1 = not known */
+    int64_t limit; /* bytes per second from upstream; 0 = none */
+};
+
+/*
+ * Joins the fetch of the digest under way or begins one, and waits for its first answer. On E_OK
+ * *out holds a reference for flight_release. *here: the bytes are in the store and linked by now,
+ * look there (*out is NULL). *led: this call began the fetch. Errors are the upstream's
+ * (E_BLOB_UNKNOWN, E_TOO_MANY, E_UPSTREAM, ...), E_UNAVAILABLE when no leader is free in 30 s.
+ */
+enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
+                     bool *led);
+void flight_release(struct flight *f); /* NULL is fine */
+int64_t flight_size(struct flight *f); /* -1 = not known yet */
+/* Waits until the digest is proven; the flight's error otherwise. */
+enum err flight_settle(struct ctx *c, struct flight *f);
+/* A reader at `from`, for net/http.h's body; it holds a reference of its own. E_UNAVAILABLE when
+   the flight goes on without a file and the bytes at `from` are gone. */
+enum err flight_source(struct ctx *c, struct flight *f, int64_t from, struct source **out);
+/* Is a fetch of that digest under way? For tests and status. */
+bool flight_flying(struct flights *fs, const struct digest *d);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * Names on the way to an upstream: hosts as clients write them, the Hub's `library/`, and the
+ * configuration that clients need to come here.
+ */
+#ifndef REGISTRY_MIRROR_H
+#define REGISTRY_MIRROR_H
+
+#include "base/buf.h"
+#include "base/ctx.h"
+#include "meta/endpoint.h"
+
+/* An upstream host as ?ns= or a client writes it, in the one form that rows have: lower case,
+   without :443, the Docker Hub's many names as "docker.io". */
+struct str mirror_host(struct arena *a, struct str host);
+
+/* The one row of a repository: "nginx" and "library/nginx" are one at vendors that have `library`.
+   path is the repository without its project; returns path itself when nothing changes. The
+   dispatcher calls it once, for every /v2 name in a proxy project. */
+struct str mirror_repository(struct arena *a, const struct endpoint *e, struct str path);
+
+struct mirror_params {
+    struct str url;        /* of Cove: "https://cove.example.org" */
+    struct str mirror_url; /* of the mirror listener; empty = none */
+    struct strs hosts;     /* upstream hosts that Cove serves, "docker.io" among them */
+    bool plain_http;       /* url has no TLS */
+};
+/* The text for containerd, docker, podman, crio, k3s or buildkit. E_BAD_REQUEST for another. */
+enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
+                       struct buf *out);
+
+#endif
