@@ -5,6 +5,8 @@
  */
 #include "rule/query.h"
 
+#include "base/codec.h"
+
 #define QUERY_TEXT_MAX 4096
 
 /* 'text' and "text" stand for text. */
@@ -78,7 +80,8 @@ static enum err parse_value(struct ctx *c, struct str term, struct str value,
     }
     out->op = value.p[0] == '~' ? Q_FUZZY : Q_EQ;
     out->values = values_of(c, 1);
-    out->values.items[0] = unquoted(str_sub(value, out->op == Q_FUZZY, SIZE_MAX));
+    bool marked = value.p[0] == '~' || value.p[0] == '\\'; /* "\~x" is the text "~x" */
+    out->values.items[0] = str_sub(value, marked, SIZE_MAX);
     out->values.count = 1;
     if (out->op == Q_FUZZY && out->values.items[0].n == 0)
         return bad_value(c, term);
@@ -98,6 +101,10 @@ enum err query_parse(struct ctx *c, struct str q, struct list_query *out)
     struct list_query parsed = *out;
     if (q.n > QUERY_TEXT_MAX)
         return fail(c, E_BAD_REQUEST, "the query has more than %d bytes", QUERY_TEXT_MAX);
+    /* Harbor's portal escapes q once more than its URL */
+    struct str decoded;
+    if (percent_decode(&c->mem, q, true, &decoded))
+        q = decoded;
     parsed.term_count = 0;
     q = str_trim(q);
     for (bool more = q.n > 0; more;) {
