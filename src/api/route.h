@@ -104,10 +104,16 @@ struct route {
 #define ROUTE_LIST 1U           /* q, sort, page, page_size are parsed into call.query */
 #define ROUTE_PAGES 2U          /* page and page_size alone are */
 #define ROUTE_NAMED_LOCATION 4U /* X-Resource-Name-In-Location is honoured */
+/* The read transaction in which the dispatcher authenticated stays open (c->tx) for the handler,
+   until it ends it or replies. Without the flag c->tx is NULL when the handler starts. */
+#define ROUTE_READ 8U
+#define ROUTE_CSRF 16U /* needs the CSRF header even without a session (POST /c/login) */
 #define LATER NULL
 
-/* The arrays: registry (/v2), Harbor's API (paths below /api/v2.0), our own (below /api/cove/v1),
-   misc. Each ends with a row without a path. */
+/* The arrays; each ends with a row without a path. Paths are relative to /v2, /api/v2.0,
+   /api/cove/v1 and the root. A parameter {project} (name, or id in digits) is resolved into
+   call.access, {repository} (decoded once more) into call.place, both by the dispatcher. GET rows
+   answer HEAD too. */
 extern const struct route registry_routes[], harbor_routes[], cove_routes[], misc_routes[];
 
 #endif
