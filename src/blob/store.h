@@ -14,14 +14,21 @@ struct store_file; /* an object being written */
 
 struct store_options {
     struct str data; /* directory; locked with flock by the process that opens it */
+    int *lock;       /* what store_lock gave, taken over; NULL: store_open locks itself */
 };
 
+/* Creates DATA when it is missing and locks it; before the database is opened, so that two
+   processes never migrate one store. E_CONFLICT names the other process. */
+enum err store_lock(struct ctx *c, struct str data, int *fd_out);
 /* Locks DATA (E_CONFLICT names the other process), checks that store id and database agree. */
 enum err store_open(struct ctx *c, const struct store_options *o, struct store **out);
 void store_free(struct store *s);
 
-/* A fresh key from the pool of 64 whose intents are committed already. */
+/* A fresh key from the pool of 64 whose intents are committed already. Not inside a transaction. */
 enum err store_key(struct ctx *c, struct str *key_out);
+/* A key is handed out at most this long after its intent was committed; younger intents are not
+   swept. */
+#define STORE_KEY_LIFE_S 3600
 
 /* Creates the object (O_EXCL) and starts the directory's fsync. */
 enum err store_create(struct ctx *c, struct str key, struct store_file **out);
@@ -42,8 +49,9 @@ enum err store_delete(struct ctx *c, struct str key); /* missing = done */
 /* Free bytes of the file system, for limits and /readyz. */
 enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out);
 /* Calls back with every key on disk, for fsck. */
-enum err store_walk(struct ctx *c,
-                    enum err (*each)(struct ctx *c, struct str key, int64_t size, void *arg),
-                    void *arg);
+typedef enum err store_each(struct ctx *c, struct str key, int64_t size, void *arg);
+enum err store_walk(struct ctx *c, store_each *each, void *arg);
+/* Hashes the first n bytes of an open file. */
+enum err store_hash(struct ctx *c, int fd, int64_t n, enum digest_alg alg, struct hasher **out);
 
 #endif

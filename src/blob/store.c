@@ -1,0 +1,392 @@
+/*
+ * The store: one place for bytes, locked by this process, and a pool of fresh keys. Every key has
+ * a durable intent row before anybody may write under it, so whatever a crash leaves on disk is
+ * known: it is a blob's, an upload's, or an old intent that the sweep removes.
+ *
+ * Keys are committed 64 at a time, ahead of need and by a thread of the store's own, so that a
+ * push does not pay for a commit of its own before its first byte.
+ */
+#include "blob/store.h"
+
+#include "base/crypt.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "blob/driver.h"
+#include "meta/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define POOL 64
+#define POOL_LOW 16
+#define KEY_MAX 48
+
+struct pool_key {
+    char text[KEY_MAX];
+    int64_t made_ms; /* monotonic */
+};
+
+struct store {
+    const struct driver *driver;
+    void *place;
+    struct services *sv;
+    int dir_fd, lock_fd;
+    struct upload_table *uploads;
+    pthread_mutex_t lock;
+    pthread_cond_t low, refilled;
+    struct pool_key pool[2 * POOL];
+    size_t pool_count;
+    bool refilling, stop;
+    pthread_t thread;
+    bool threaded;
+};
+
+/* ---- keys -------------------------------------------------------------------------------- */
+
+static enum err refill(struct ctx *c, struct store *s)
+{
+    struct str keys[POOL];
+    struct tx tx = {0};
+    int64_t now = clock_now().us;
+    for (size_t i = 0; i < POOL; i++) {
+        struct str ulid = random_ulid(&c->mem, now);
+        unsigned char spread;
+        random_fill(&spread, 1);
+        keys[i] = str_fmt(&c->mem, "data/%02x/%.*s", (unsigned)spread, STR(ulid));
+    }
+    enum err e = tx_begin(c, &tx);
+    if (e == E_OK)
+        e = intent_add(c, keys, POOL);
+    if (e == E_OK)
+        e = tx_commit(&tx);
+    tx_end(&tx);
+    TRY(e);
+    int64_t made = clock_mono_ms();
+    pthread_mutex_lock(&s->lock);
+    for (size_t i = 0; i < POOL && s->pool_count < COUNT(s->pool); i++) {
+        struct pool_key *k = &s->pool[s->pool_count++];
+        memcpy(k->text, keys[i].p, keys[i].n);
+        k->text[keys[i].n] = 0;
+        k->made_ms = made;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return E_OK;
+}
+
+/* One refill at a time; those who find the pool empty wait for it. */
+static enum err refill_once(struct store *s)
+{
+    struct ctx c = {.sv = s->sv, .actor = S("store")};
+    enum err e = refill(&c, s);
+    if (e != E_OK)
+        log_error("blob", "no fresh keys: %s", c.msg);
+    ctx_release(&c);
+    return e;
+}
+
+static void *refill_thread(void *arg)
+{
+    struct store *s = arg;
+    pthread_mutex_lock(&s->lock);
+    while (!s->stop) {
+        if (s->pool_count >= POOL_LOW || s->refilling) {
+            pthread_cond_wait(&s->low, &s->lock);
+            continue;
+        }
+        s->refilling = true;
+        pthread_mutex_unlock(&s->lock);
+        enum err e = refill_once(s);
+        pthread_mutex_lock(&s->lock);
+        s->refilling = false;
+        pthread_cond_broadcast(&s->refilled);
+        if (e != E_OK && !s->stop) /* whoever needs a key next asks again */
+            pthread_cond_wait(&s->low, &s->lock);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+/* Old keys are left to the sweep: their intents may be older than the life of an upload. */
+static bool pool_take(struct store *s, struct pool_key *out)
+{
+    int64_t oldest = clock_mono_ms() - (int64_t)STORE_KEY_LIFE_S * 1000;
+    while (s->pool_count) {
+        *out = s->pool[--s->pool_count];
+        if (out->made_ms >= oldest)
+            return true;
+    }
+    return false;
+}
+
+enum err store_key(struct ctx *c, struct str *key_out)
+{
+    struct store *s = c->sv->store;
+    struct pool_key key;
+    enum err e = E_OK;
+    pthread_mutex_lock(&s->lock);
+    bool got = pool_take(s, &key);
+    while (!got && e == E_OK) {
+        if (s->refilling) {
+            pthread_cond_wait(&s->refilled, &s->lock);
+        } else {
+            s->refilling = true;
+            pthread_mutex_unlock(&s->lock);
+            e = refill_once(s);
+            pthread_mutex_lock(&s->lock);
+            s->refilling = false;
+            pthread_cond_broadcast(&s->refilled);
+        }
+        got = pool_take(s, &key);
+    }
+    if (s->pool_count < POOL_LOW)
+        pthread_cond_signal(&s->low);
+    pthread_mutex_unlock(&s->lock);
+    if (!got)
+        return fail(c, e, "the store cannot take new objects");
+    *key_out = str_dup(&c->mem, str_of(key.text));
+    return E_OK;
+}
+
+/* ---- objects ----------------------------------------------------------------------------- */
+
+static enum err lost(struct ctx *c, const struct store_file *f)
+{
+    return fail(c, E_INTERNAL, "the object %s was lost by an earlier failure", f->key);
+}
+
+enum err store_create(struct ctx *c, struct str key, struct store_file **out)
+{
+    struct store *s = c->sv->store;
+    return s->driver->create(c, s->place, key, out);
+}
+
+enum err store_reopen(struct ctx *c, struct str key, struct store_file **out, int64_t *size_out)
+{
+    struct store *s = c->sv->store;
+    TRY(s->driver->reopen(c, s->place, key, out));
+    *size_out = (*out)->size;
+    return E_OK;
+}
+
+enum err store_append(struct ctx *c, struct store_file *f, const void *p, size_t n)
+{
+    return f->broken ? lost(c, f) : f->driver->append(c, f, p, n);
+}
+
+int64_t store_size(const struct store_file *f)
+{
+    return f->size;
+}
+
+int store_fd(const struct store_file *f)
+{
+    return f->fd;
+}
+
+enum err store_sync(struct ctx *c, struct store_file *f)
+{
+    if (f->broken)
+        return lost(c, f);
+    enum err e = f->driver->sync(c, f);
+    f->broken = e != E_OK;
+    return e;
+}
+
+void store_close(struct store_file *f)
+{
+    if (f)
+        f->driver->close(f);
+}
+
+enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_out)
+{
+    struct store *s = c->sv->store;
+    return s->driver->read(c, s->place, key, fd_out, size_out);
+}
+
+enum err store_delete(struct ctx *c, struct str key)
+{
+    struct store *s = c->sv->store;
+    return s->driver->remove(c, s->place, key);
+}
+
+enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out)
+{
+    struct store *s = c->sv->store;
+    return s->driver->space(c, s->place, free_out, total_out);
+}
+
+enum err store_walk(struct ctx *c, store_each *each, void *arg)
+{
+    struct store *s = c->sv->store;
+    return s->driver->walk(c, s->place, each, arg);
+}
+
+enum err store_hash(struct ctx *c, int fd, int64_t n, enum digest_alg alg, struct hasher **out)
+{
+    enum { STEP = 256 << 10 };
+    struct hasher *h = hasher_new(alg);
+    char *buf = malloc(STEP);
+    enum err e = h && buf ? E_OK : fail(c, E_UNAVAILABLE, "out of memory");
+    for (int64_t at = 0; e == E_OK && at < n;) {
+        int64_t got = fd_pread_all(fd, buf, (size_t)i64_min(STEP, n - at), at);
+        if (got <= 0)
+            e = fail(c, E_INTERNAL, "reading an object failed");
+        else if (!hasher_add(h, buf, (size_t)got))
+            e = fail(c, E_INTERNAL, "hashing failed");
+        at += got;
+    }
+    free(buf);
+    if (e == E_OK)
+        *out = h;
+    else
+        hasher_free(h);
+    return e;
+}
+
+struct upload_table *store_uploads(struct store *s)
+{
+    return s->uploads;
+}
+
+/* ---- opening ----------------------------------------------------------------------------- */
+
+static enum err locked_by(struct ctx *c, struct str data, int fd)
+{
+    char who[32] = "";
+    int64_t n = fd_pread_all(fd, who, sizeof who - 1, 0);
+    struct str pid = str_trim((struct str){who, n > 0 ? (size_t)n : 0});
+    if (pid.n && pid.p[pid.n - 1] == '\n')
+        pid.n--;
+    return fail(c, E_CONFLICT, "%.*s is in use by another cove (process %.*s)", STR(data),
+                STR(pid));
+}
+
+enum err store_lock(struct ctx *c, struct str data, int *fd_out)
+{
+    const char *dir = str_c(&c->mem, data);
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return fail_errno(c, E_UNAVAILABLE, errno, "cannot create %s", dir);
+    const char *path = str_c(&c->mem, str_fmt(&c->mem, "%s/lock", dir));
+    CLEANUP(fd_done) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail_errno(c, E_UNAVAILABLE, errno, "cannot open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return errno == EWOULDBLOCK ? locked_by(c, data, fd)
+                                    : fail_errno(c, E_UNAVAILABLE, errno, "cannot lock %s", path);
+    char pid[32];
+    int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    if (ftruncate(fd, 0) != 0 || !fd_pwrite_all(fd, pid, (size_t)n, 0))
+        log_warn("blob", "the lock file does not name this process: errno %d", errno);
+    *fd_out = fd_take(&fd);
+    return E_OK;
+}
+
+static enum err write_id(struct ctx *c, int dir_fd, struct str id)
+{
+    CLEANUP(fd_done)
+    int fd = openat(dir_fd, "store-id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || !fd_write_all(fd, id.p, id.n) || fsync(fd) != 0 ||
+        renameat(dir_fd, "store-id.new", dir_fd, "store-id") != 0 || fsync(dir_fd) != 0)
+        return fail_errno(c, errno == ENOSPC ? E_NO_SPACE : E_UNAVAILABLE, errno,
+                          "cannot write store-id");
+    return E_OK;
+}
+
+/*
+ * The wrong directory under the right database would make every blob look lost, and the wrong
+ * database over the right directory every object look like garbage: both are refused.
+ */
+static enum err check_id(struct ctx *c, int dir_fd, struct str data)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct str id, file;
+    struct list blobs;
+    TRY(tx_begin(c, &tx));
+    TRY(store_id(c, &id));
+    TRY(blob_page(c, 0, 1, &blobs));
+    TRY(tx_commit(&tx));
+    struct str path = str_fmt(&c->mem, "%.*s/store-id", STR(data));
+    enum err e = fd_read_file(c, path, 256, &file);
+    if (e == E_NOT_FOUND && blobs.count)
+        return fail(
+            c, E_CONFLICT,
+            "%.*s has no store-id, but the database knows blobs: is it the right directory?",
+            STR(data));
+    if (e == E_NOT_FOUND)
+        return write_id(c, dir_fd, id);
+    TRY(e);
+    while (file.n && (file.p[file.n - 1] == '\n' || file.p[file.n - 1] == ' '))
+        file.n--;
+    if (!str_eq(file, id))
+        return fail(c, E_CONFLICT, "%.*s belongs to another database (store %.*s, database %.*s)",
+                    STR(data), STR(file), STR(id));
+    return E_OK;
+}
+
+static enum err start(struct ctx *c, struct store *s)
+{
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->low, NULL);
+    pthread_cond_init(&s->refilled, NULL);
+    s->uploads = upload_table_new();
+    if (!s->uploads)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    TRY(fs_open(c, s->dir_fd, &s->place));
+    s->driver = &fs_driver;
+    int e = pthread_create(&s->thread, NULL, refill_thread, s);
+    if (e)
+        return fail_errno(c, E_UNAVAILABLE, e, "no thread for the store");
+    s->threaded = true;
+    return E_OK;
+}
+
+void store_free(struct store *s)
+{
+    if (!s)
+        return;
+    if (s->threaded) {
+        pthread_mutex_lock(&s->lock);
+        s->stop = true;
+        pthread_cond_broadcast(&s->low);
+        pthread_mutex_unlock(&s->lock);
+        pthread_join(s->thread, NULL);
+    }
+    if (s->place)
+        s->driver->free(s->place);
+    upload_table_free(s->uploads);
+    fd_done(&s->dir_fd);
+    fd_done(&s->lock_fd);
+    free(s);
+}
+
+static void store_done(struct store **s)
+{
+    store_free(*s);
+}
+
+enum err store_open(struct ctx *c, const struct store_options *o, struct store **out)
+{
+    CLEANUP(fd_done) int lock = o->lock ? fd_take(o->lock) : -1;
+    if (lock < 0)
+        TRY(store_lock(c, o->data, &lock));
+    CLEANUP(store_done) struct store *s = calloc(1, sizeof *s);
+    if (!s)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    s->driver = &fs_driver;
+    s->sv = c->sv;
+    s->lock_fd = fd_take(&lock);
+    s->dir_fd = open(str_c(&c->mem, o->data), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->dir_fd < 0)
+        return fail_errno(c, E_UNAVAILABLE, errno, "cannot open %.*s", STR(o->data));
+    TRY(check_id(c, s->dir_fd, o->data));
+    TRY(start(c, s));
+    *out = TAKE(s);
+    return E_OK;
+}
