@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define MEDIA_TYPE_MAX 255
+#define MEMBERS_MAX 10000 /* of annotations and the like */
 
 #define MEDIA_SCHEMA1 "application/vnd.docker.distribution.manifest.v1"
 #define MEDIA_OCI_EMPTY "application/vnd.oci.empty.v1+json"
@@ -96,6 +97,8 @@ static enum err get_object(struct ctx *c, const json_t *object, const char *key,
         return E_OK;
     if (!json_is_object(v))
         return invalid(c, key, "must be an object");
+    if (json_object_size(v) > MEMBERS_MAX)
+        return invalid(c, key, "has too many members");
     json_object_foreach(v, name, member) if (flat && !json_is_string(member)) return invalid(
         c, key, "must hold strings only");
     size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT);
