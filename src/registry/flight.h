@@ -39,6 +39,7 @@ enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight *
                      bool *led);
 void flight_release(struct flight *f); /* NULL is fine */
 int64_t flight_size(struct flight *f); /* -1 = not known yet */
+int64_t flight_have(struct flight *f); /* bytes that are here */
 /* Waits until the digest is proven; the flight's error otherwise. */
 enum err flight_settle(struct ctx *c, struct flight *f);
 /* A reader at `from`, for net/http.h's body; it holds a reference of its own. E_UNAVAILABLE when

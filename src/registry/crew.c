@@ -1,0 +1,224 @@
+/*
+ * A pool of threads with lanes. Threads are made when work comes, stay for a few seconds, and
+ * leave.
+ *
+ * The invariant: running jobs per lane never exceed `each`, threads never exceed `all`. A job in a
+ * full lane waits without holding a thread and without holding up other lanes.
+ */
+#include "registry/crew.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define LINE_MAX_JOBS 8192
+#define IDLE_S 5
+#define STACK ((size_t)1 << 20) /* libcurl, TLS and SQL run on it */
+
+struct job {
+    struct job *next;
+    int64_t lane;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+struct lane {
+    struct lane *next;
+    int64_t id;
+    int running;
+};
+
+struct crew {
+    pthread_mutex_t lock;
+    pthread_cond_t work, left;
+    struct job *first, **last;
+    struct lane *lanes;
+    int each, all, threads, idle, waiting;
+    bool closing;
+};
+
+struct crew *crew_new(int each, int all)
+{
+    struct crew *w = calloc(1, sizeof *w);
+    if (!w)
+        return NULL;
+    w->each = each;
+    w->all = all;
+    w->last = &w->first;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->work, &a);
+    pthread_cond_init(&w->left, &a);
+    pthread_condattr_destroy(&a);
+    return w;
+}
+
+/* The lane's count; lanes are few (one per endpoint) and kept. NULL when out of memory. */
+static struct lane *lane_of(struct crew *w, int64_t id)
+{
+    for (struct lane *l = w->lanes; l; l = l->next)
+        if (l->id == id)
+            return l;
+    struct lane *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    *l = (struct lane){.next = w->lanes, .id = id};
+    w->lanes = l;
+    return l;
+}
+
+/* The first job whose lane has room, taken out of the line; its lane is charged. */
+static struct job *take_job(struct crew *w, struct lane **lane)
+{
+    for (struct job **p = &w->first; *p; p = &(*p)->next) {
+        struct job *j = *p;
+        *lane = lane_of(w, j->lane);
+        if (!*lane || (*lane)->running >= w->each)
+            continue;
+        *p = j->next;
+        if (w->last == &j->next)
+            w->last = p;
+        w->waiting--;
+        (*lane)->running++;
+        return j;
+    }
+    return NULL;
+}
+
+/* Waits a while for work; false when there was none. */
+static bool idle(struct crew *w)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += IDLE_S;
+    w->idle++;
+    int rc = pthread_cond_timedwait(&w->work, &w->lock, &until);
+    w->idle--;
+    return rc == 0;
+}
+
+static void *worker(void *arg)
+{
+    struct crew *w = arg;
+    pthread_mutex_lock(&w->lock);
+    for (;;) {
+        struct lane *lane;
+        struct job *j = take_job(w, &lane);
+        if (!j) {
+            if (w->closing && !w->waiting)
+                break;
+            if (!idle(w) && !w->waiting)
+                break;
+            continue;
+        }
+        pthread_mutex_unlock(&w->lock);
+        j->fn(j->arg);
+        free(j);
+        pthread_mutex_lock(&w->lock);
+        lane->running--;
+    }
+    w->threads--;
+    pthread_cond_broadcast(&w->left);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+static bool start_thread(struct crew *w)
+{
+    pthread_attr_t a;
+    pthread_attr_init(&a);
+    pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&a, STACK);
+    pthread_t t;
+    bool ok = pthread_create(&t, &a, worker, w) == 0;
+    pthread_attr_destroy(&a);
+    if (ok)
+        w->threads++;
+    return ok;
+}
+
+bool crew_run(struct crew *w, int64_t lane, void (*fn)(void *arg), void *arg)
+{
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        return false;
+    *j = (struct job){.lane = lane, .fn = fn, .arg = arg};
+    pthread_mutex_lock(&w->lock);
+    bool ok = !w->closing && w->waiting < LINE_MAX_JOBS;
+    /* A signalled thread still counts as idle until it runs, hence the comparison with the line. */
+    if (ok && w->idle <= w->waiting && w->threads < w->all)
+        ok = start_thread(w) || w->threads > 0;
+    if (ok) {
+        *w->last = j;
+        w->last = &j->next;
+        w->waiting++;
+        pthread_cond_signal(&w->work);
+    }
+    pthread_mutex_unlock(&w->lock);
+    if (!ok)
+        free(j);
+    return ok;
+}
+
+void crew_free(struct crew *w)
+{
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    w->closing = true;
+    pthread_cond_broadcast(&w->work);
+    while (w->threads)
+        pthread_cond_wait(&w->left, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    for (struct lane *l = w->lanes, *next; l; l = next) {
+        next = l->next;
+        free(l);
+    }
+    pthread_cond_destroy(&w->work);
+    pthread_cond_destroy(&w->left);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------
+ */
+
+/* Keeps the difference between empty and unset. */
+static struct str dup(struct arena *a, struct str s)
+{
+    return s.p ? str_dup(a, s) : s;
+}
+
+void endpoint_copy(struct arena *a, const struct endpoint *e, struct endpoint *out)
+{
+    *out = *e;
+    out->name = dup(a, e->name);
+    out->description = dup(a, e->description);
+    out->type = dup(a, e->type);
+    out->url = dup(a, e->url);
+    out->ca_certificate = dup(a, e->ca_certificate);
+    out->credential_type = dup(a, e->credential_type);
+    out->access_key = dup(a, e->access_key);
+    out->access_secret = dup(a, e->access_secret);
+    out->status = dup(a, e->status);
+}
+
+struct place *place_copy(struct arena *a, const struct place *at)
+{
+    struct place *p = arena_alloc(a, sizeof *p);
+    struct project_access *to = arena_alloc(a, sizeof *to);
+    const struct project *from = &at->access->project;
+    to->project = *from;
+    to->project.name = dup(a, from->name);
+    to->project.owner_name = dup(a, from->owner_name);
+#define X(name) to->project.name = dup(a, from->name);
+    PROJECT_METADATA(X)
+#undef X
+    endpoint_copy(a, &at->access->endpoint, &to->endpoint);
+    p->access = to;
+    p->principal = arena_alloc(a, sizeof *p->principal); /* anonymous */
+    p->repository = dup(a, at->repository);
+    return p;
+}

@@ -1,0 +1,401 @@
+/*
+ * Flights, seen from the clients: the table of fetches under way, joining one, and readers that
+ * follow it at their own offsets.
+ *
+ * The invariants. At most one joinable flight per digest. No reader gets the last 64 KiB (or
+ * anything, of a smaller blob) before the digest is proven, so a body that ends well is a blob that
+ * hashed right. A reader never slows the leader down while there is a file; without one (no room)
+ * the leader keeps at most 4 MiB ahead of the slowest reader, and drops one that does not move.
+ *
+ * Locks: fs->lock before f->lock; neither is held over the network, the disk or the database.
+ */
+#include "registry/flight_inside.h"
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/metric.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LEADERS_EACH 64
+#define LEADERS_ALL 256
+#define LEADER_WAIT_MS 30000
+
+struct flights *flights_new(struct services *sv)
+{
+    struct flights *fs = calloc(1, sizeof *fs);
+    if (!fs)
+        return NULL;
+    fs->sv = sv;
+    pthread_mutex_init(&fs->lock, NULL);
+    fs->conditions = conditions_new();
+    fs->crew = crew_new(LEADERS_EACH, LEADERS_ALL);
+    if (!fs->conditions || !fs->crew) {
+        flights_free(fs);
+        return NULL;
+    }
+    return fs;
+}
+
+void flights_free(struct flights *fs)
+{
+    if (!fs)
+        return;
+    atomic_store(&fs->stopping, true);
+    crew_free(fs->crew);
+    conditions_free(fs->conditions);
+    map_release(&fs->table);
+    pthread_mutex_destroy(&fs->lock);
+    free(fs);
+}
+
+struct conditions *flights_conditions(struct flights *fs)
+{
+    return fs->conditions;
+}
+
+bool flight_flying(struct flights *fs, const struct digest *d)
+{
+    pthread_mutex_lock(&fs->lock);
+    bool flying = map_get(&fs->table, digest_str(d)) != NULL;
+    pthread_mutex_unlock(&fs->lock);
+    return flying;
+}
+
+void flight_unref(struct flight *f)
+{
+    pthread_mutex_lock(&f->lock);
+    int left = --f->refs;
+    pthread_cond_signal(&f->room); /* a leader without readers and without a file stops */
+    pthread_mutex_unlock(&f->lock);
+    if (left)
+        return;
+    store_close(f->file);
+    hasher_free(f->hasher);
+    free(f->ring);
+    pthread_cond_destroy(&f->moved);
+    pthread_cond_destroy(&f->room);
+    pthread_mutex_destroy(&f->lock);
+    arena_release(&f->mem);
+    free(f);
+}
+
+void flight_leave_table(struct flight *f)
+{
+    if (map_get(&f->fs->table, digest_str(&f->digest)) == f)
+        (void)map_remove(&f->fs->table, digest_str(&f->digest));
+}
+
+int64_t flight_released(const struct flight *f)
+{
+    if (f->state == FLIGHT_PROVEN)
+        return f->have;
+    int64_t proven_first = f->total >= 0 ? f->total : f->have;
+    return i64_max(0, i64_min(f->have, proven_first - FLIGHT_TAIL));
+}
+
+int64_t flight_slowest(const struct flight *f)
+{
+    int64_t least = f->pending ? f->file_end : INT64_MAX;
+    for (const struct reader *r = f->readers; r; r = r->next)
+        if (!r->lost)
+            least = i64_min(least, i64_max(r->at, f->file_end));
+    return i64_min(least, f->have);
+}
+
+/* ---- joining ------------------------------------------------------------------------------------
+ */
+
+static struct flight *flight_new(struct flights *fs, const struct flight_want *w)
+{
+    struct flight *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->fs = fs;
+    f->digest = *w->digest;
+    f->total = w->size;
+    f->limit = w->limit;
+    f->file_end = INT64_MAX;
+    f->places[0] = place_copy(&f->mem, w->at);
+    f->place_count = 1;
+    f->endpoint = f->places[0]->access->endpoint;
+    f->repository = f->places[0]->repository;
+    f->refs = 1; /* the leader's */
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->moved, &a);
+    pthread_cond_init(&f->room, &a);
+    pthread_condattr_destroy(&a);
+    return f;
+}
+
+/* Notes that this repository, too, gets the blob. Under fs->lock. */
+static void add_place(struct flight *f, const struct place *at)
+{
+    for (size_t i = 0; i < f->place_count; i++)
+        if (f->places[i]->access->project.project_id == at->access->project.project_id &&
+            str_eq(f->places[i]->repository, at->repository))
+            return;
+    if (f->place_count < FLIGHT_PLACES_MAX) /* one left out is linked by its next pull */
+        f->places[f->place_count++] = place_copy(&f->mem, at);
+}
+
+/* A flight that newcomers can read from its beginning. Under fs->lock. */
+static bool joinable(struct flight *f)
+{
+    pthread_mutex_lock(&f->lock);
+    bool ok = f->state != FLIGHT_FAILED && f->state != FLIGHT_HERE &&
+              (f->file_end == INT64_MAX || f->have - f->file_end <= (int64_t)FLIGHT_RING / 2);
+    if (ok) {
+        f->refs++;
+        f->pending++;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return ok;
+}
+
+/* The flight of the digest, begun when there is none; NULL: out of memory or leaders. */
+static struct flight *find_or_begin(struct flights *fs, const struct flight_want *w, bool *led)
+{
+    pthread_mutex_lock(&fs->lock);
+    struct flight *f = map_get(&fs->table, digest_str(w->digest));
+    *led = !f || !joinable(f);
+    if (!*led) {
+        add_place(f, w->at);
+        pthread_mutex_unlock(&fs->lock);
+        return f;
+    }
+    f = flight_new(fs, w);
+    if (f) {
+        f->refs++;
+        f->pending++;
+        if (!map_set(&fs->table, digest_str(w->digest), f) ||
+            !crew_run(fs->crew, f->endpoint.id, flight_lead, f)) {
+            flight_leave_table(f);
+            f->refs--;
+            flight_unref(f);
+            f = NULL;
+        }
+    }
+    pthread_mutex_unlock(&fs->lock);
+    return f;
+}
+
+static void deadline_in(struct timespec *t, int64_t ms)
+{
+    clock_gettime(CLOCK_MONOTONIC, t);
+    t->tv_sec += ms / 1000;
+    t->tv_nsec += ms % 1000 * 1000000;
+    if (t->tv_nsec >= 1000000000) {
+        t->tv_nsec -= 1000000000;
+        t->tv_sec++;
+    }
+}
+
+/* The flight's failure as this caller's. Under f->lock. */
+static enum err pass_on(struct ctx *c, const struct flight *f)
+{
+    c->status = f->status;
+    c->retry_after = f->retry_after;
+    return fail(c, f->err, "%s", f->msg);
+}
+
+/* Waits for the first answer. A flight in line for a leader is waited for, but not for ever. */
+static enum err await_answer(struct ctx *c, struct flight *f, bool *here)
+{
+    int64_t begun = clock_mono_ms();
+    pthread_mutex_lock(&f->lock);
+    while (f->state == FLIGHT_STARTING) {
+        if (!f->begun && clock_mono_ms() - begun >= LEADER_WAIT_MS) {
+            pthread_mutex_unlock(&f->lock);
+            c->retry_after = 10;
+            return fail(c, E_UNAVAILABLE, "too many fetches from this upstream are under way");
+        }
+        struct timespec t;
+        deadline_in(&t, 1000);
+        f->waiters++;
+        pthread_cond_timedwait(&f->moved, &f->lock, &t);
+        f->waiters--;
+    }
+    enum err err = f->state == FLIGHT_FAILED ? pass_on(c, f) : E_OK;
+    *here = f->state == FLIGHT_HERE;
+    pthread_mutex_unlock(&f->lock);
+    return err;
+}
+
+enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
+                     bool *led)
+{
+    struct flights *fs = c->sv->flights;
+    for (int try = 0;; try++) {
+        struct flight *f = find_or_begin(fs, w, led);
+        if (!f) {
+            c->retry_after = 10;
+            return fail(c, E_UNAVAILABLE, "too many fetches are under way");
+        }
+        int64_t asked = f->endpoint.id;
+        enum err err = await_answer(c, f, here);
+        if (err == E_OK && !*here) {
+            *out = f;
+            return E_OK;
+        }
+        flight_release(f);
+        /* Another project's upstream failed; ours may have it. */
+        if (err == E_OK || asked == w->at->access->endpoint.id || try > 0)
+            return err;
+        c->status = 0;
+        c->retry_after = 0;
+    }
+}
+
+void flight_release(struct flight *f)
+{
+    if (!f)
+        return;
+    pthread_mutex_lock(&f->lock);
+    f->pending--;
+    pthread_mutex_unlock(&f->lock);
+    flight_unref(f);
+}
+
+int64_t flight_size(struct flight *f)
+{
+    pthread_mutex_lock(&f->lock);
+    int64_t total = f->total;
+    pthread_mutex_unlock(&f->lock);
+    return total;
+}
+
+int64_t flight_have(struct flight *f)
+{
+    pthread_mutex_lock(&f->lock);
+    int64_t have = f->have;
+    pthread_mutex_unlock(&f->lock);
+    return have;
+}
+
+enum err flight_settle(struct ctx *c, struct flight *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->waiters++;
+    while (f->state == FLIGHT_STARTING || f->state == FLIGHT_FLOWING)
+        pthread_cond_wait(&f->moved, &f->lock);
+    f->waiters--;
+    enum err err = f->state == FLIGHT_FAILED ? pass_on(c, f) : E_OK;
+    pthread_mutex_unlock(&f->lock);
+    return err;
+}
+
+/* ---- readers ------------------------------------------------------------------------------------
+ */
+
+/* Blocks until bytes past offset may be sent. Wake-ups are coalesced by the leader, so a reader
+   looks again by itself every 20 ms. */
+static enum err reader_until(struct source *s, int64_t offset, int64_t *until_out)
+{
+    struct reader *r = (struct reader *)s;
+    struct flight *f = r->flight;
+    enum err err = E_OK;
+    pthread_mutex_lock(&f->lock);
+    r->at = offset;
+    if (f->file_end != INT64_MAX)
+        pthread_cond_signal(&f->room);
+    for (;;) {
+        int64_t released = flight_released(f);
+        if (f->state == FLIGHT_FAILED || r->lost) {
+            err = E_UPSTREAM;
+            break;
+        }
+        if (released > offset || f->state == FLIGHT_PROVEN) {
+            /* One call's bytes are all in the file or all in the ring. */
+            bool in_file = offset < f->file_end;
+            *until_out = i64_max(offset, in_file ? i64_min(released, f->file_end) : released);
+            s->fd = in_file && f->file ? store_fd(f->file) : -1;
+            break;
+        }
+        struct timespec t;
+        deadline_in(&t, 20);
+        f->waiters++;
+        pthread_cond_timedwait(&f->moved, &f->lock, &t);
+        f->waiters--;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return err;
+}
+
+/* Copies from the ring. Under f->lock. */
+static enum err read_ring(struct flight *f, int64_t offset, void *p, size_t cap, size_t *n_out)
+{
+    int64_t oldest = i64_max(f->file_end, f->have - (int64_t)FLIGHT_RING);
+    if (offset < oldest || offset >= f->have)
+        return E_UPSTREAM;
+    size_t n = size_min(cap, (size_t)(f->have - offset));
+    size_t from = (size_t)(offset - f->file_end) % FLIGHT_RING;
+    size_t first = size_min(n, FLIGHT_RING - from);
+    memcpy(p, f->ring + from, first);
+    memcpy((char *)p + first, f->ring, n - first);
+    *n_out = n;
+    return E_OK;
+}
+
+static enum err reader_read(struct source *s, int64_t offset, void *p, size_t cap, size_t *n_out)
+{
+    struct reader *r = (struct reader *)s;
+    struct flight *f = r->flight;
+    pthread_mutex_lock(&f->lock);
+    bool in_file = offset < f->file_end;
+    enum err err = E_UPSTREAM;
+    int64_t last = i64_min(f->have, f->file_end);
+    if (!r->lost && !in_file)
+        err = read_ring(f, offset, p, cap, n_out);
+    pthread_mutex_unlock(&f->lock);
+    if (!in_file)
+        return err;
+    int64_t n = fd_pread_all(store_fd(f->file), p, size_min(cap, (size_t)(last - offset)), offset);
+    if (n <= 0)
+        return E_INTERNAL;
+    *n_out = (size_t)n;
+    return E_OK;
+}
+
+static void reader_release(struct source *s)
+{
+    struct reader *r = (struct reader *)s;
+    struct flight *f = r->flight;
+    pthread_mutex_lock(&f->lock);
+    struct reader **p = &f->readers;
+    while (*p != r)
+        p = &(*p)->next;
+    *p = r->next;
+    pthread_mutex_unlock(&f->lock);
+    metric_add(M_flight_followers, -1);
+    free(r);
+    flight_unref(f);
+}
+
+enum err flight_source(struct ctx *c, struct flight *f, int64_t from, struct source **out)
+{
+    struct reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    *r = (struct reader){
+        .source = {.fd = -1, .until = reader_until, .read = reader_read, .release = reader_release},
+        .flight = f,
+        .at = from,
+    };
+    pthread_mutex_lock(&f->lock);
+    f->refs++;
+    r->next = f->readers;
+    f->readers = r;
+    if (f->file && f->file_end == INT64_MAX)
+        r->source.fd = store_fd(f->file);
+    pthread_mutex_unlock(&f->lock);
+    metric_add(M_flight_followers, 1);
+    *out = &r->source;
+    return E_OK;
+}
