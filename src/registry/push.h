@@ -19,7 +19,7 @@ struct pushed_manifest {
     bool created;
 };
 /* reference: tag or digest (which must match); content_type as sent. One transaction: blobs
-   required, artifact, references, tag, quota, event. Any further tags in `tags`. */
+   required, artifact, references, tag, quota, event. Not inside a transaction, nor the others. */
 enum err push_manifest(struct ctx *c, const struct place *at, enum origin origin,
                        struct str reference, struct str content_type, struct str payload,
                        struct pushed_manifest *out);

@@ -39,6 +39,7 @@
     X(I64, server_connections, "server.connections", "12000", "most open client connections")      \
     X(I64, gc_grace_s, "gc.grace_s", "86400", "age before an unused blob may be deleted")          \
     X(I64, gc_interval_s, "gc.interval_s", "600", "pause between garbage collections; 0 = never")  \
+    X(I64, gc_lease_s, "gc.lease_s", "86400", "time that a pushed blob waits for its manifest")    \
     X(I64, upload_expiry_s, "upload.expiry_s", "86400", "life of an unfinished upload")            \
     X(I64, token_expiry_s, "token.expiry_s", "1800", "life of a registry token")                   \
     X(I64, session_timeout_s, "session.timeout_s", "3600", "life of an idle browser session")      \
