@@ -33,7 +33,7 @@ struct parked {
 struct upload_table {
     pthread_mutex_t lock;
     struct map sessions; /* id -> struct parked */
-    struct map finished; /* physical key -> id, until the transaction that settles it */
+    struct map finished; /* physical key -> its busy session, until the key is committed */
     struct parked *newest, *oldest;
     size_t idle;
 };
@@ -67,8 +67,6 @@ void upload_table_free(struct upload_table *t)
     struct map_entry *e;
     for (size_t i = 0; (e = map_next(&t->sessions, &i));)
         parked_free(e->value);
-    for (size_t i = 0; (e = map_next(&t->finished, &i));)
-        free(e->value);
     map_release(&t->sessions);
     map_release(&t->finished);
     pthread_mutex_destroy(&t->lock);
@@ -312,31 +310,31 @@ static enum err prove(struct ctx *c, struct upload_session *s, const struct dige
     return store_sync(c, s->file);
 }
 
-/* Remembers which row goes with the key when it is committed. */
-static void remember(struct ctx *c, const struct upload *row)
+/* From here to upload_settled the session is nobody's: a late request must not reach a file that
+   is becoming a blob. */
+static enum err remember(struct ctx *c, struct upload_session *s)
 {
     struct upload_table *t = store_uploads(c->sv->store);
     pthread_mutex_lock(&t->lock);
-    free(map_remove(&t->finished, row->phys_key));
-    char *id = strndup(row->id.p, row->id.n);
-    if (id && !map_set(&t->finished, row->phys_key, id))
-        free(id); /* the row is swept when its life ends */
+    bool ok = map_set(&t->finished, s->row.phys_key, s->mem);
     pthread_mutex_unlock(&t->lock);
+    return ok ? E_OK : fail(c, E_UNAVAILABLE, "out of memory");
 }
 
 enum err upload_finish(struct ctx *c, struct upload_session *s, const struct digest *want,
                        struct str *key_out, int64_t *size_out)
 {
     enum err e = prove(c, s, want);
+    if (e == E_OK)
+        e = remember(c, s);
     if (e == E_OK) {
         *key_out = str_dup(&c->mem, s->row.phys_key);
         *size_out = store_size(s->file);
-        remember(c, &s->row);
     } else {
         discard(c, s);
+        drop(c, s->mem);
     }
     store_close(s->file);
-    drop(c, s->mem);
     free(s);
     return e;
 }
@@ -345,13 +343,23 @@ enum err upload_settle(struct ctx *c, struct str key)
 {
     struct upload_table *t = store_uploads(c->sv->store);
     pthread_mutex_lock(&t->lock);
-    char *id = map_remove(&t->finished, key);
+    const struct parked *p = map_get(&t->finished, key);
+    struct str id = p ? str_dup(&c->mem, str_of(p->id)) : NO_STR;
     pthread_mutex_unlock(&t->lock);
-    if (!id)
+    if (!id.n)
         return E_OK; /* a flight's, or an import's */
-    enum err e = upload_delete(c, str_dup(&c->mem, str_of(id)));
-    free(id);
+    enum err e = upload_delete(c, id);
     return e == E_NOT_FOUND ? E_OK : e;
+}
+
+void upload_settled(struct ctx *c, struct str key)
+{
+    struct upload_table *t = store_uploads(c->sv->store);
+    pthread_mutex_lock(&t->lock);
+    struct parked *p = map_remove(&t->finished, key);
+    pthread_mutex_unlock(&t->lock);
+    if (p)
+        drop(c, p);
 }
 
 enum err upload_cancel(struct ctx *c, struct str id, int64_t repository_id)

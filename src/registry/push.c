@@ -74,10 +74,12 @@ enum err push_blob(struct ctx *c, const struct place *at, enum origin origin, st
 {
     const struct origin_rule *rule = origin_rule(origin);
     struct arrived a = {.key = key, .digest = digest_str(d), .size = size};
-    TRY(may_store(c, at, rule));
-    enum err e = commit_blob(c, at, rule, &a);
+    enum err e = may_store(c, at, rule);
+    if (e == E_OK)
+        e = commit_blob(c, at, rule, &a);
     for (int i = 1; e == E_CONFLICT && i < TRIES; i++)
         e = commit_blob(c, at, rule, &a);
+    upload_settled(c, key);
     TRY(e);
     metric_add(M_blobs_stored, 1);
     if (!a.key_used && store_delete(c, key) != E_OK) /* the twin; its intent stands until swept */
