@@ -194,7 +194,7 @@ static void peer_text(const struct sockaddr_storage *sa, char out[INET6_ADDRSTRL
 static void refuse_connection(int fd)
 {
     static const char text[] = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\n"
-                               "Content-Type: application/json\r\nContent-Length: 79\r\n"
+                               "Content-Type: application/json\r\nContent-Length: 80\r\n"
                                "Connection: close\r\n\r\n"
                                "{\"errors\":[{\"code\":\"UNAVAILABLE\",\"message\":"
                                "\"too many connections, try later\"}]}\n";
