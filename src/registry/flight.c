@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "registry/ask.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ struct flights *flights_new(struct services *sv)
     pthread_mutex_init(&fs->lock, NULL);
     fs->conditions = conditions_new();
     fs->crew = crew_new(LEADERS_EACH, LEADERS_ALL);
-    if (!fs->conditions || !fs->crew) {
+    fs->asks = asks_new(sv);
+    if (!fs->conditions || !fs->crew || !fs->asks) {
         flights_free(fs);
         return NULL;
     }
@@ -45,6 +47,7 @@ void flights_free(struct flights *fs)
     if (!fs)
         return;
     atomic_store(&fs->stopping, true);
+    asks_free(fs->asks);
     crew_free(fs->crew);
     conditions_free(fs->conditions);
     map_release(&fs->table);
@@ -55,6 +58,11 @@ void flights_free(struct flights *fs)
 struct conditions *flights_conditions(struct flights *fs)
 {
     return fs->conditions;
+}
+
+struct asks *flights_asks(struct flights *fs)
+{
+    return fs->asks;
 }
 
 bool flight_flying(struct flights *fs, const struct digest *d)

@@ -21,6 +21,7 @@ struct flights *flights_new(struct services *sv);
 /* Ends what is under way (partial files stay, the next reader adopts them), waits, frees. */
 void flights_free(struct flights *fs);
 struct conditions *flights_conditions(struct flights *fs);
+struct asks *flights_asks(struct flights *fs); /* registry/ask.h */
 
 struct flight_want {
     const struct place *at; /* copied; every repository that joins is linked at the end */

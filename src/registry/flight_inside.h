@@ -16,6 +16,7 @@
 struct flights {
     struct services *sv;
     struct conditions *conditions;
+    struct asks *asks;
     struct crew *crew;
     pthread_mutex_t lock;
     struct map table; /* digest -> struct flight that may be joined */

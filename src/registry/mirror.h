@@ -18,12 +18,18 @@ struct str mirror_host(struct arena *a, struct str host);
    dispatcher calls it once, for every /v2 name in a proxy project. */
 struct str mirror_repository(struct arena *a, const struct endpoint *e, struct str path);
 
+struct mirror_route { /* an upstream host and the project that serves it */
+    struct str host, project;
+};
+
 struct mirror_params {
     struct str url;        /* of Cove: "https://cove.example.org" */
     struct str mirror_url; /* of the mirror listener; empty = none */
-    struct strs hosts;     /* upstream hosts that Cove serves, "docker.io" among them */
-    bool plain_http;       /* url has no TLS */
+    const struct mirror_route *routes;
+    size_t count;
 };
+/* The routes of every proxy project with a proxy_ns, sorted by host. Opens no transaction. */
+enum err mirror_routes(struct ctx *c, struct mirror_route **out, size_t *count);
 /* The text for containerd, docker, podman, crio, k3s or buildkit. E_BAD_REQUEST for another. */
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
                        struct buf *out);

@@ -1,0 +1,162 @@
+/*
+ * Names, and the words in which each client wants to hear of a mirror.
+ *
+ * Two kinds of client: those that keep the upstream's path and add ?ns= (containerd, k3s), and
+ * those that put a path in front (podman, CRI-O, BuildKit), which name the project. dockerd does
+ * neither: it sends Hub names to the root mirror, and for other hosts it has no mirrors at all.
+ */
+#include "registry/mirror.h"
+
+#include "meta/project.h"
+#include "peer/vendor.h"
+
+#include <stdlib.h>
+
+static bool is_hub(struct str host)
+{
+    return str_eq(host, S("docker.io")) || str_eq(host, S("index.docker.io")) ||
+           str_eq(host, S("registry-1.docker.io")) || str_eq(host, S("registry.hub.docker.com"));
+}
+
+struct str mirror_host(struct arena *a, struct str host)
+{
+    host = str_lower(a, str_trim(host));
+    if (str_starts(host, S("https://")))
+        host = str_sub(host, 8, host.n);
+    if (str_ends(host, S("/")))
+        host.n--;
+    if (str_ends(host, S(":443")))
+        host.n -= 4;
+    return is_hub(host) ? S("docker.io") : host;
+}
+
+struct str mirror_repository(struct arena *a, const struct endpoint *e, struct str path)
+{
+    const struct vendor *v = e->id ? vendor_by_type(e->type) : NULL;
+    if (!v || !v->library || !path.n || str_find(path, '/') >= 0)
+        return path;
+    return str_fmt(a, "library/%.*s", STR(path));
+}
+
+static int by_host(const void *a, const void *b)
+{
+    const struct mirror_route *x = a, *y = b;
+    int order = str_cmp(x->host, y->host);
+    return order ? order : str_cmp(x->project, y->project);
+}
+
+enum err mirror_routes(struct ctx *c, struct mirror_route **out, size_t *count)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct principal all = {.kind = PRINCIPAL_USER, .sysadmin = true};
+    struct project_filter filter = {.principal = &all, .is_public = -1};
+    struct list_query q = {.page = 1, .page_size = 100};
+    struct mirror_route *routes = arena_array(&c->mem, 1024, sizeof *routes);
+    size_t n = 0;
+    int64_t total = 1;
+    TRY(tx_read(c, &tx));
+    for (; routes && (q.page - 1) * q.page_size < total; q.page++) {
+        struct list page;
+        TRY(project_list(c, &filter, &q, &page, &total));
+        const struct project *p = page.items;
+        for (size_t i = 0; i < page.count; i++)
+            for (struct str rest = p[i].proxy_ns; rest.n && n < 1024;) {
+                struct str host = mirror_host(&c->mem, str_cut(&rest, ','));
+                if (host.n)
+                    routes[n++] = (struct mirror_route){host, p[i].name};
+            }
+    }
+    if (n)
+        qsort(routes, n, sizeof *routes, by_host);
+    *out = routes;
+    *count = n;
+    return E_OK;
+}
+
+/* ---- configurations
+ * ------------------------------------------------------------------------------- */
+
+static struct str without_scheme(struct str url)
+{
+    if (str_starts(url, S("https://")))
+        return str_sub(url, 8, url.n);
+    return str_starts(url, S("http://")) ? str_sub(url, 7, url.n) : url;
+}
+
+static bool plain(struct str url)
+{
+    return str_starts(url, S("http://"));
+}
+
+static void containerd(const struct mirror_params *p, struct buf *out)
+{
+    buf_str(out,
+            S("# In /etc/containerd/config.toml: config_path = \"/etc/containerd/certs.d\"\n"));
+    for (size_t i = 0; i < p->count; i++) {
+        struct str host = p->routes[i].host;
+        struct str server = is_hub(host) ? S("registry-1.docker.io") : host;
+        buf_fmt(out,
+                "\n# /etc/containerd/certs.d/%.*s/hosts.toml\n"
+                "server = \"https://%.*s\"\n\n"
+                "[host.\"%.*s\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+                STR(host), STR(server), STR(p->url));
+    }
+}
+
+static void docker(const struct mirror_params *p, struct buf *out)
+{
+    struct str url = p->mirror_url.n ? p->mirror_url : p->url;
+    buf_fmt(out, "{\n  \"registry-mirrors\": [\"%.*s\"]", STR(url));
+    if (plain(url))
+        buf_fmt(out, ",\n  \"insecure-registries\": [\"%.*s\"]", STR(without_scheme(url)));
+    buf_str(out, S("\n}\n"));
+}
+
+static void podman(const struct mirror_params *p, struct buf *out)
+{
+    buf_str(out, S("# /etc/containers/registries.conf.d/50-cove.conf\n"));
+    for (size_t i = 0; i < p->count; i++)
+        buf_fmt(out,
+                "\n[[registry]]\nprefix = \"%.*s\"\nlocation = \"%.*s\"\n\n"
+                "[[registry.mirror]]\nlocation = \"%.*s/%.*s\"\n%s",
+                STR(p->routes[i].host), STR(p->routes[i].host), STR(without_scheme(p->url)),
+                STR(p->routes[i].project), plain(p->url) ? "insecure = true\n" : "");
+}
+
+static void k3s(const struct mirror_params *p, struct buf *out)
+{
+    buf_str(out, S("# /etc/rancher/k3s/registries.yaml\nmirrors:\n"));
+    for (size_t i = 0; i < p->count; i++)
+        buf_fmt(out, "  \"%.*s\":\n    endpoint:\n      - \"%.*s\"\n", STR(p->routes[i].host),
+                STR(p->url));
+}
+
+static void buildkit(const struct mirror_params *p, struct buf *out)
+{
+    buf_str(out, S("# /etc/buildkit/buildkitd.toml\n"));
+    for (size_t i = 0; i < p->count; i++)
+        buf_fmt(out, "\n[registry.\"%.*s\"]\n  mirrors = [\"%.*s/%.*s\"]\n", STR(p->routes[i].host),
+                STR(without_scheme(p->url)), STR(p->routes[i].project));
+    if (plain(p->url))
+        buf_fmt(out, "\n[registry.\"%.*s\"]\n  http = true\n", STR(without_scheme(p->url)));
+}
+
+enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
+                       struct buf *out)
+{
+    static const struct {
+        const char *client;
+        void (*write)(const struct mirror_params *p, struct buf *out);
+    } writers[] = {
+        {"containerd", containerd}, {"docker", docker}, {"podman", podman},
+        {"crio", podman},           {"k3s", k3s},       {"buildkit", buildkit},
+    };
+    for (size_t i = 0; i < COUNT(writers); i++)
+        if (str_eq(client, str_of(writers[i].client))) {
+            writers[i].write(p, out);
+            return E_OK;
+        }
+    return fail(c, E_BAD_REQUEST,
+                "no such client: %.*s (containerd, docker, podman, crio, k3s or buildkit)",
+                STR(client));
+}
