@@ -186,22 +186,24 @@ enum err get_retention(struct call *r)
     return reply_text(r, 200, S("application/json"), reply);
 }
 
+/* A template with one parameter, and one without. */
+#define TEMPLATE(name, text, params)                                                               \
+    "{\"rule_template\":\"" name "\",\"display_text\":\"" text                                     \
+    "\",\"action\":\"retain\",\"params\":[" params "]}"
+#define PARAM(unit) "{\"type\":\"int\",\"unit\":\"" unit "\",\"required\":true}"
+#define SELECTORS(text, decorations)                                                               \
+    "[{\"display_text\":\"" text "\",\"kind\":\"doublestar\",\"decorations\":[" decorations "]}]"
+
 /* clang-format off */
-#define COUNTED(template, text, unit)                                                              \
-    "{\"rule_template\":\"" template "\",\"display_text\":\"" text "\",\"action\":\"retain\","      \
-    "\"params\":[{\"type\":\"int\",\"unit\":\"" unit "\",\"required\":true}]}"
 static const char retention_metadata[] =
     "{\"templates\":["
-    COUNTED("latestPushedK", "the most recently pushed # artifacts", "COUNT") ","
-    COUNTED("latestPulledN", "the most recently pulled # artifacts", "COUNT") ","
-    COUNTED("nDaysSinceLastPush", "pushed within the last # days", "DAYS") ","
-    COUNTED("nDaysSinceLastPull", "pulled within the last # days", "DAYS") ","
-    "{\"rule_template\":\"always\",\"display_text\":\"always\",\"action\":\"retain\","
-    "\"params\":[]}],"
-    "\"scope_selectors\":[{\"display_text\":\"Repositories\",\"kind\":\"doublestar\","
-    "\"decorations\":[\"repoMatches\",\"repoExcludes\"]}],"
-    "\"tag_selectors\":[{\"display_text\":\"Tags\",\"kind\":\"doublestar\","
-    "\"decorations\":[\"matches\",\"excludes\"]}]}";
+    TEMPLATE("latestPushedK", "the most recently pushed # artifacts", PARAM("COUNT")) ","
+    TEMPLATE("latestPulledN", "the most recently pulled # artifacts", PARAM("COUNT")) ","
+    TEMPLATE("nDaysSinceLastPush", "pushed within the last # days", PARAM("DAYS")) ","
+    TEMPLATE("nDaysSinceLastPull", "pulled within the last # days", PARAM("DAYS")) ","
+    TEMPLATE("always", "always", "")
+    "],\"scope_selectors\":" SELECTORS("Repositories", "\"repoMatches\",\"repoExcludes\"")
+    ",\"tag_selectors\":" SELECTORS("Tags", "\"matches\",\"excludes\"") "}";
 /* clang-format on */
 
 enum err get_retention_metadata(struct call *r)
