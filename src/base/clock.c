@@ -65,8 +65,13 @@ static bool number(struct str *s, size_t width, char after, int *out)
 
 static bool assemble(struct tm *tm, int64_t us, int offset_min, struct timestamp *out)
 {
-    if (tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1 || tm->tm_mday > 31 ||
-        tm->tm_hour > 23 || tm->tm_min > 59 || tm->tm_sec > 60)
+    static const int length[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (tm->tm_mon < 1 || tm->tm_mon > 12 || tm->tm_mday < 1 ||
+        tm->tm_mday > length[tm->tm_mon - 1] || tm->tm_hour > 23 || tm->tm_min > 59 ||
+        tm->tm_sec > 60)
+        return false;
+    if (tm->tm_mon == 2 && tm->tm_mday == 29 &&
+        (tm->tm_year % 4 != 0 || (tm->tm_year % 100 == 0 && tm->tm_year % 400 != 0)))
         return false;
     tm->tm_mon -= 1;
     tm->tm_year -= 1900;
@@ -75,12 +80,15 @@ static bool assemble(struct tm *tm, int64_t us, int offset_min, struct timestamp
     return true;
 }
 
+/* ".123" in microseconds, 0 when there is none, -1 when there is no digit behind the point. */
 static int64_t fraction(struct str *s)
 {
     int64_t us = 0, scale = SECOND_US / 10;
     if (!s->n || s->p[0] != '.')
         return 0;
     *s = str_sub(*s, 1, SIZE_MAX);
+    if (!s->n || s->p[0] < '0' || s->p[0] > '9')
+        return -1;
     for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; *s = str_sub(*s, 1, SIZE_MAX), scale /= 10)
         us += (s->p[0] - '0') * scale;
     return us;
@@ -101,13 +109,13 @@ bool time_parse(struct str s, struct timestamp *out)
     if (s.n == 6 && (s.p[0] == '+' || s.p[0] == '-')) {
         int h, m, sign = s.p[0] == '-' ? -1 : 1;
         s = str_sub(s, 1, SIZE_MAX);
-        if (!number(&s, 2, ':', &h) || !number(&s, 2, 0, &m))
+        if (!number(&s, 2, ':', &h) || !number(&s, 2, 0, &m) || h > 23 || m > 59)
             return false;
         offset = sign * (h * 60 + m);
     } else if (s.n && !str_eq(s, S("Z"))) {
         return false;
     }
-    return assemble(&tm, us, offset, out);
+    return us >= 0 && assemble(&tm, us, offset, out);
 }
 
 bool time_parse_http(struct str s, struct timestamp *out)

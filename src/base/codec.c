@@ -76,13 +76,8 @@ struct str base64url_encode(struct arena *a, struct str s)
 
 static bool b64_decode(struct arena *a, struct str s, const char *digits, struct str *out)
 {
-    for (int pad = 0; pad < 2 && s.n && s.n % 4 == 0 && s.p[s.n - 1] == '='; pad++) {
-        s.n--;
-        if (s.n % 4 == 2 || s.p[s.n - 1] != '=')
-            break;
-    }
-    while (s.n % 4 != 0 && s.n && s.p[s.n - 1] == '=')
-        s.n--;
+    if (s.n && s.n % 4 == 0 && s.p[s.n - 1] == '=')
+        s.n -= s.p[s.n - 2] == '=' ? 2 : 1;
     if (s.n % 4 == 1)
         return false;
     char *p = arena_try(a, s.n / 4 * 3 + 4);

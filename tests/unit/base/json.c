@@ -1,0 +1,135 @@
+/* The scan's bounds, strict parsing, and the writer. */
+#include "base/json.h"
+
+#include "check.h"
+
+static const struct {
+    const char *text;
+    bool parses;
+} rows[] = {
+    {"{}", true},
+    {"[]", true},
+    {" {\"a\" : [1, -2.5e3, true, null, \"x\\u00e4\\n\"]} ", true},
+    {"{\"a\":\"]}\\\"\"}", true},
+    {"{\"a\":{\"b\":1},\"c\":{\"b\":1}}", true},
+    {"", false},
+    {"1", false}, /* jansson's rule: an object or a list */
+    {"{", false},
+    {"}", false},
+    {"[}", false},
+    {"{]", false},
+    {"[1,]", false},
+    {"{\"a\":1,}", false},
+    {"{a:1}", false},
+    {"{'a':1}", false},
+    {"[01]", false},
+    {"[+1]", false},
+    {"[.5]", false},
+    {"[NaN]", false},
+    {"[1e999]", false},
+    {"[99999999999999999999]", false},
+    {"[\"a]", false},
+    {"[\"\\\"]", false},
+    {"[\"\\x\"]", false},
+    {"[\"\\ud800\"]", false},
+    {"[\"\t\"]", false},
+    {"[1] x", false},
+    {"[1][2]", false},
+    {"[1]\xEF\xBB\xBF", false},
+    {"\xEF\xBB\xBF[1]", false},
+    {"[\"\xC0\x80\"]", false},
+    {"[\"\xED\xA0\x80\"]", false},
+    {"{\"a\":1,\"a\":2}", false},
+    {"{\"b\":{\"a\":1,\"a\":2}}", false},
+    {"{\"a\":1,\"\\u0061\":2}", false},
+    {"/* */[1]", false},
+};
+
+static void parsing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        CLEANUP(ctx_release) struct ctx c = {0};
+        CLEANUP(json_done) json_t *v = NULL;
+        enum err e = json_parse(&c, str_of(rows[i].text), &v);
+        check(e == (rows[i].parses ? E_OK : E_BAD_REQUEST), "row %zu '%s': %s", i, rows[i].text,
+              c.msg);
+        assert_true((v != NULL) == rows[i].parses);
+    }
+}
+
+static void bounds(void **state)
+{
+    (void)state;
+    CLEANUP(ctx_release) struct ctx c = {0};
+    struct str deep = str_fmt(&c.mem, "%.*s%.*s", STR(repeated(&c.mem, "[", JSON_DEPTH_MAX)),
+                              STR(repeated(&c.mem, "]", JSON_DEPTH_MAX)));
+    assert_int_equal(json_scan(&c, deep), E_OK);
+    struct str deeper = str_fmt(&c.mem, "[%.*s]", STR(deep));
+    assert_int_equal(json_scan(&c, deeper), E_BAD_REQUEST);
+    assert_int_equal(json_scan(&c, repeated(&c.mem, "[", 1 << 20)), E_BAD_REQUEST);
+    struct str many = repeated(&c.mem, "0,", JSON_VALUES_MAX - 2);
+    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0]", STR(many))), E_OK);
+    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0,0]", STR(many))), E_BAD_REQUEST);
+}
+
+static void members(void **state)
+{
+    (void)state;
+    CLEANUP(ctx_release) struct ctx c = {0};
+    CLEANUP(json_done) json_t *v = NULL;
+    struct str s = S("kept");
+    int64_t n = 5;
+    assert_int_equal(json_parse(&c, S("{\"s\":\"a\\u0000b\",\"n\":-7,\"r\":1.5,\"z\":null}"), &v),
+                     E_OK);
+    assert_true(json_get_str(v, "s", &s));
+    assert_true(str_eq(s, (struct str){"a\0b", 3}));
+    assert_true(json_get_i64(v, "n", &n));
+    assert_int_equal(n, -7);
+    assert_false(json_get_i64(v, "r", &n));
+    assert_false(json_get_i64(v, "s", &n));
+    assert_false(json_get_str(v, "n", &s));
+    assert_false(json_get_str(v, "z", &s));
+    assert_false(json_get_str(v, "absent", &s));
+    assert_false(json_get_str(NULL, "s", &s));
+}
+
+static void writing(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf b = {0};
+    struct json_out j = {.out = &b};
+    put_open(&j, '{');
+    put_key(&j, S("a"));
+    put_open(&j, '[');
+    put_i64(&j, INT64_MIN);
+    put_bool(&j, true);
+    put_null(&j);
+    put_str(&j, S("q\"\\\n\x01\x7f\xC3\xA4"));
+    put_str(&j, S("\xFFz"));
+    put_str(&j, NO_STR);
+    put_open(&j, '{');
+    put_close(&j, '}');
+    put_raw(&j, S("1.5"));
+    put_close(&j, ']');
+    put_key(&j, S("b\n"));
+    put_bool(&j, false);
+    put_close(&j, '}');
+    check_str(buf_view(&b), "{\"a\":[-9223372036854775808,true,null,"
+                            "\"q\\\"\\\\\\u000a\\u0001\\u007f\xC3\xA4\",\"\xEF\xBF\xBDz\",\"\",{},"
+                            "1.5],\"b\\u000a\":false}");
+    CLEANUP(ctx_release) struct ctx c = {0};
+    CLEANUP(json_done) json_t *v = NULL;
+    assert_int_equal(json_parse(&c, buf_view(&b), &v), E_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parsing),
+        cmocka_unit_test(bounds),
+        cmocka_unit_test(members),
+        cmocka_unit_test(writing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
