@@ -34,7 +34,4 @@ struct str api_allowed(struct call *r);
 enum err api_token_keys(struct ctx *c, struct api *api, bool reload, struct jwt_key keys[2],
                         size_t *count);
 
-/* One line per row: for `cove routes`. role: only rows that the role may use; empty = all. */
-enum err routes_print(struct ctx *c, struct str role, bool json, struct buf *out);
-
 #endif
