@@ -204,7 +204,7 @@ enum err password_hash(struct ctx *c, struct str password, struct str *out)
 bool password_verify(struct str hash, struct str password)
 {
     char text[crypto_pwhash_STRBYTES] = {0};
-    if (hash.n >= sizeof text)
+    if (hash.n == 0 || hash.n >= sizeof text)
         return false;
     memcpy(text, hash.p, hash.n);
     argon_enter();

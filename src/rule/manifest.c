@@ -90,8 +90,7 @@ static enum err get_media_type(struct ctx *c, const json_t *object, const char *
 static enum err get_object(struct ctx *c, const json_t *object, const char *key, bool flat,
                            struct raw_json *out)
 {
-    json_t *v = json_object_get(object, key), *member;
-    const char *name;
+    json_t *v = json_object_get(object, key);
     *out = (struct raw_json){0};
     if (!v || json_is_null(v))
         return E_OK;
@@ -99,8 +98,9 @@ static enum err get_object(struct ctx *c, const json_t *object, const char *key,
         return invalid(c, key, "must be an object");
     if (json_object_size(v) > MEMBERS_MAX)
         return invalid(c, key, "has too many members");
-    json_object_foreach(v, name, member) if (flat && !json_is_string(member)) return invalid(
-        c, key, "must hold strings only");
+    for (void *at = json_object_iter(v); at; at = json_object_iter_next(v, at))
+        if (flat && !json_is_string(json_object_iter_value(at)))
+            return invalid(c, key, "must hold strings only");
     size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT);
     char *p = n ? arena_try(&c->mem, n + 1) : NULL;
     if (!p)
@@ -191,14 +191,12 @@ static enum err check_keys(struct ctx *c, json_t *root)
     static const char *const keys[] = {"schemaVersion", "mediaType", "artifactType",
                                        "config",        "layers",    "manifests",
                                        "subject",       "fsLayers",  "annotations"};
-    const char *key;
-    json_t *member;
-    json_object_foreach(root, key,
-                        member) for (size_t i = 0; i < COUNT(keys);
-                                     i++) if (str_eq_nocase(str_of(key), str_of(keys[i])) &&
-                                              strcmp(key, keys[i]) !=
-                                                  0) return invalid(c, keys[i],
-                                                                    "is written in another case");
+    for (void *at = json_object_iter(root); at; at = json_object_iter_next(root, at)) {
+        const char *key = json_object_iter_key(at);
+        for (size_t i = 0; i < COUNT(keys); i++)
+            if (str_eq_nocase(str_of(key), str_of(keys[i])) && strcmp(key, keys[i]) != 0)
+                return invalid(c, keys[i], "is written in another case");
+    }
     return E_OK;
 }
 

@@ -110,7 +110,7 @@ static void origins(void **state)
     for (int i = ORIGIN_USER; i <= ORIGIN_IMPORT; i++) {
         const struct origin_rule *r = origin_rule((enum origin)i);
         assert_int_equal(r->missing_blobs, i == ORIGIN_PROXY);
-        assert_int_equal(r->leases, i == ORIGIN_PROXY);
+        assert_int_equal(r->leases, i != ORIGIN_PROXY);
         assert_int_equal(r->upstream_move, i == ORIGIN_PROXY);
         assert_int_equal(r->into_proxy_project, i == ORIGIN_PROXY || i == ORIGIN_IMPORT);
         assert_int_equal(r->skips_quota, i == ORIGIN_PROXY || i == ORIGIN_IMPORT);
