@@ -63,11 +63,11 @@ const struct route harbor_routes[] = {
     {HTTP_GET, "/projects/{project_name_or_id}/metadatas/", "listProjectMetadatas",
      IN_PROJECT(METADATA, LIST), NO_BODY, list_project_metadatas},
     {HTTP_POST, "/projects/{project_name_or_id}/metadatas/", "addProjectMetadatas",
-     IN_PROJECT(METADATA, CREATE), NO_BODY, add_project_metadatas},
+     IN_PROJECT(METADATA, CREATE), BODY(struct metadata, metadata_fields), add_project_metadatas},
     {HTTP_GET, "/projects/{project_name_or_id}/metadatas/{meta_name}", "getProjectMetadata",
      IN_PROJECT(METADATA, READ), NO_BODY, get_project_metadata},
     {HTTP_PUT, "/projects/{project_name_or_id}/metadatas/{meta_name}", "updateProjectMetadata",
-     IN_PROJECT(METADATA, UPDATE), NO_BODY, update_project_metadata},
+     IN_PROJECT(METADATA, UPDATE), BODY(struct metadata, metadata_fields), update_project_metadata},
     {HTTP_DELETE, "/projects/{project_name_or_id}/metadatas/{meta_name}", "deleteProjectMetadata",
      IN_PROJECT(METADATA, DELETE), NO_BODY, delete_project_metadata},
 
