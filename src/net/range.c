@@ -43,7 +43,7 @@ static bool parse_one(struct str s, struct range_spec *out)
     return true;
 }
 
-enum range_answer range_parse(struct str header, struct range_spec *out)
+enum range_answer range_spec_parse(struct str header, struct range_spec *out)
 {
     struct str rest = header, unit = str_cut(&rest, '=');
     if (!str_eq_nocase(unit, S("bytes")))
@@ -78,7 +78,7 @@ enum range_answer range_of(struct str header, int64_t size, int64_t *offset_out,
     struct range_spec spec;
     *offset_out = 0;
     *end_out = size;
-    enum range_answer answer = range_parse(header, &spec);
+    enum range_answer answer = range_spec_parse(header, &spec);
     return answer == RANGE_PART ? range_resolve(spec, size, offset_out, end_out) : answer;
 }
 
@@ -127,8 +127,7 @@ static bool take_span(struct str *s, int64_t *offset, int64_t *end)
     return true;
 }
 
-bool content_range_parse(struct str header, int64_t *offset_out, int64_t *end_out,
-                         int64_t *size_out)
+bool content_range_of(struct str header, int64_t *offset_out, int64_t *end_out, int64_t *size_out)
 {
     struct str s = header, unit = str_cut(&s, ' ');
     int64_t offset, end, size = -1;

@@ -23,7 +23,7 @@ enum range_answer {
 
 /* One range of bytes without knowing the size: RANGE_PART fills *out. Several ranges are
    RANGE_WHOLE up to RANGES_MAX, beyond it RANGE_UNSATISFIABLE; numbers past INT64_MAX are cut. */
-enum range_answer range_parse(struct str header, struct range_spec *out);
+enum range_answer range_spec_parse(struct str header, struct range_spec *out);
 /* What the spec means for a size. */
 enum range_answer range_resolve(struct range_spec spec, int64_t size, int64_t *offset_out,
                                 int64_t *end_out);
@@ -41,8 +41,7 @@ struct str content_range(struct arena *a, int64_t offset, int64_t end, int64_t s
 /* The same for 416: a star instead of the part. */
 struct str content_range_unsatisfied(struct arena *a, int64_t size);
 /* Content-Range of an answer: "bytes 0-9/100"; a star as size gives -1 in *size_out. */
-bool content_range_parse(struct str header, int64_t *offset_out, int64_t *end_out,
-                         int64_t *size_out);
+bool content_range_of(struct str header, int64_t *offset_out, int64_t *end_out, int64_t *size_out);
 
 /* Content-Range of an upload: "0-99". */
 bool upload_range_parse(struct str header, int64_t *offset_out, int64_t *end_out);

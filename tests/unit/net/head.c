@@ -59,74 +59,75 @@ static void test_taken(void **state)
     }
 }
 
+#define POST LINE HOST
+static const struct {
+    const char *bytes;
+    int status;
+    const char *why;
+} refused[] = {
+    {LINE "\r\n", 400, "no Host"},
+    {LINE HOST HOST "\r\n", 400, "two Hosts"},
+    {LINE "Host:\r\n\r\n", 400, "empty Host"},
+    {LINE "Host: a/b\r\n\r\n", 400, "slash in Host"},
+    {LINE "Host: a?b\r\n\r\n", 400, "question mark in Host"},
+    {LINE "Host: a#b\r\n\r\n", 400, "hash in Host"},
+    {LINE "Host: u@a\r\n\r\n", 400, "user in Host"},
+    {LINE "Host: a b\r\n\r\n", 400, "blank in Host"},
+    {POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "CL.TE"},
+    {POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400, "TE.CL"},
+    {POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", 400, "two lengths"},
+    {POST "Content-Length: 5,5\r\n\r\n", 400, "list"},
+    {POST "Content-Length:\r\n\r\n", 400, "empty"},
+    {POST "Content-Length: +5\r\n\r\n", 400, "sign"},
+    {POST "Content-Length: -5\r\n\r\n", 400, "minus"},
+    {POST "Content-Length: 5 \r\n\r\n", 400, "blank behind"},
+    {POST "Content-Length: 0x5\r\n\r\n", 400, "hex"},
+    {POST "Content-Length: 5 5\r\n\r\n", 400, "two numbers"},
+    {POST "Content-Length: 9999999999999999999\r\n\r\n", 400, "too large"},
+    {POST "Transfer-Encoding : chunked\r\n\r\n", 400, "blank before the colon"},
+    {POST "Transfer-Encoding: xchunked\r\n\r\n", 400, "unknown coding"},
+    {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, "list of codings"},
+    {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "twice"},
+    {POST "Transfer-Encoding:\r\n\r\n", 400, "empty coding"},
+    {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "coding in 1.0"},
+    {POST "X: a\r\n b\r\n\r\n", 400, "folding"},
+    {POST "X: a\r\n\tb\r\n\r\n", 400, "folding by tab"},
+    {LINE " Host: a\r\n\r\n", 400, "folding first"},
+    {POST "X: a\nY: b\r\n\r\n", 400, "bare LF"},
+    {POST "X: a\rY: b\r\n\r\n", 400, "bare CR"},
+    {POST "X: a\r\r\n\r\n", 400, "CR CR LF"},
+    {POST ": a\r\n\r\n", 400, "empty name"},
+    {POST "X y: a\r\n\r\n", 400, "blank in a name"},
+    {POST "X(y): a\r\n\r\n", 400, "not a token"},
+    {POST "X\xc3\xa9: a\r\n\r\n", 400, "8-bit name"},
+    {POST "X\r\n\r\n", 400, "no colon"},
+    {POST "X: a\x01"
+          "b\r\n\r\n",
+     400, "control"},
+    {POST "X: a\x7f\r\n\r\n", 400, "DEL"},
+    {POST "Expect: 100-continue, x\r\n\r\n", 417, "another expectation"},
+    {"\r\n" LINE HOST "\r\n", 400, "empty line first"},
+    {"GET  / HTTP/1.1\r\n" HOST "\r\n", 400, "two blanks"},
+    {"GET / HTTP/1.1 \r\n" HOST "\r\n", 400, "blank behind the version"},
+    {"GET /\r\n\r\n", 400, "HTTP/0.9"},
+    {"GET /a b HTTP/1.1\r\n" HOST "\r\n", 400, "blank in the target"},
+    {"GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", 400, "8-bit target"},
+    {"GET / HTTP/2.0\r\n" HOST "\r\n", 505, "version"},
+    {"GET / HTTP/1.2\r\n" HOST "\r\n", 505, "version"},
+    {"GET / http/1.1\r\n" HOST "\r\n", 400, "version in small letters"},
+    {"PRI * HTTP/2.0\r\n\r\n", 505, "HTTP/2"},
+    {"G@T / HTTP/1.1\r\n" HOST "\r\n", 400, "method"},
+    {" / HTTP/1.1\r\n" HOST "\r\n", 400, "no method"},
+};
+
 static void test_refused(void **state)
 {
     (void)state;
-#define POST LINE HOST
-    static const struct {
-        const char *bytes;
-        int status;
-        const char *why;
-    } cases[] = {
-        {LINE "\r\n", 400, "no Host"},
-        {LINE HOST HOST "\r\n", 400, "two Hosts"},
-        {LINE "Host:\r\n\r\n", 400, "empty Host"},
-        {LINE "Host: a/b\r\n\r\n", 400, "slash in Host"},
-        {LINE "Host: a?b\r\n\r\n", 400, "question mark in Host"},
-        {LINE "Host: a#b\r\n\r\n", 400, "hash in Host"},
-        {LINE "Host: u@a\r\n\r\n", 400, "user in Host"},
-        {LINE "Host: a b\r\n\r\n", 400, "blank in Host"},
-        {POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "CL.TE"},
-        {POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", 400, "TE.CL"},
-        {POST "Content-Length: 5\r\nContent-Length: 5\r\n\r\n", 400, "two lengths"},
-        {POST "Content-Length: 5,5\r\n\r\n", 400, "list"},
-        {POST "Content-Length:\r\n\r\n", 400, "empty"},
-        {POST "Content-Length: +5\r\n\r\n", 400, "sign"},
-        {POST "Content-Length: -5\r\n\r\n", 400, "minus"},
-        {POST "Content-Length: 5 \r\n\r\n", 400, "blank behind"},
-        {POST "Content-Length: 0x5\r\n\r\n", 400, "hex"},
-        {POST "Content-Length: 5 5\r\n\r\n", 400, "two numbers"},
-        {POST "Content-Length: 9999999999999999999\r\n\r\n", 400, "too large"},
-        {POST "Transfer-Encoding : chunked\r\n\r\n", 400, "blank before the colon"},
-        {POST "Transfer-Encoding: xchunked\r\n\r\n", 400, "unknown coding"},
-        {POST "Transfer-Encoding: gzip, chunked\r\n\r\n", 400, "list of codings"},
-        {POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "twice"},
-        {POST "Transfer-Encoding:\r\n\r\n", 400, "empty coding"},
-        {"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "coding in 1.0"},
-        {POST "X: a\r\n b\r\n\r\n", 400, "folding"},
-        {POST "X: a\r\n\tb\r\n\r\n", 400, "folding by tab"},
-        {LINE " Host: a\r\n\r\n", 400, "folding first"},
-        {POST "X: a\nY: b\r\n\r\n", 400, "bare LF"},
-        {POST "X: a\rY: b\r\n\r\n", 400, "bare CR"},
-        {POST "X: a\r\r\n\r\n", 400, "CR CR LF"},
-        {POST ": a\r\n\r\n", 400, "empty name"},
-        {POST "X y: a\r\n\r\n", 400, "blank in a name"},
-        {POST "X(y): a\r\n\r\n", 400, "not a token"},
-        {POST "X\xc3\xa9: a\r\n\r\n", 400, "8-bit name"},
-        {POST "X\r\n\r\n", 400, "no colon"},
-        {POST "X: a\x01"
-              "b\r\n\r\n",
-         400, "control"},
-        {POST "X: a\x7f\r\n\r\n", 400, "DEL"},
-        {POST "Expect: 100-continue, x\r\n\r\n", 417, "another expectation"},
-        {"\r\n" LINE HOST "\r\n", 400, "empty line first"},
-        {"GET  / HTTP/1.1\r\n" HOST "\r\n", 400, "two blanks"},
-        {"GET / HTTP/1.1 \r\n" HOST "\r\n", 400, "blank behind the version"},
-        {"GET /\r\n\r\n", 400, "HTTP/0.9"},
-        {"GET /a b HTTP/1.1\r\n" HOST "\r\n", 400, "blank in the target"},
-        {"GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", 400, "8-bit target"},
-        {"GET / HTTP/2.0\r\n" HOST "\r\n", 505, "version"},
-        {"GET / HTTP/1.2\r\n" HOST "\r\n", 505, "version"},
-        {"GET / http/1.1\r\n" HOST "\r\n", 400, "version in small letters"},
-        {"PRI * HTTP/2.0\r\n\r\n", 505, "HTTP/2"},
-        {"G@T / HTTP/1.1\r\n" HOST "\r\n", 400, "method"},
-        {" / HTTP/1.1\r\n" HOST "\r\n", 400, "no method"},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(refused); i++) {
         struct head h;
-        int status = parse(str_of(cases[i].bytes), &h);
-        if (status != cases[i].status)
-            fail_msg("%s: %d", cases[i].why, status);
+        int status = parse(str_of(refused[i].bytes), &h);
+        if (status != refused[i].status)
+            fail_msg("%s: %d", refused[i].why, status);
     }
     struct head h;
     assert_int_equal(parse(S(LINE HOST "X: a\0b\r\n\r\n"), &h), 400);

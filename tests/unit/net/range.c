@@ -78,7 +78,7 @@ static void test_content_range(void **state)
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t offset = 0, end = 0, size = 0;
-        bool fine = content_range_parse(str_of(cases[i].header), &offset, &end, &size);
+        bool fine = content_range_of(str_of(cases[i].header), &offset, &end, &size);
         if (fine != cases[i].fine || offset != cases[i].offset || end != cases[i].end ||
             size != cases[i].size)
             fail_msg("%s", cases[i].header);
