@@ -29,6 +29,11 @@ struct artifact {
 };
 extern const struct field artifact_row_fields[];
 
+/* SQL over an artifact a: what a list shows when children of indexes and accessories are hidden. */
+#define ARTIFACT_BASE                                                                              \
+    "a.state = 2 AND a.subject_digest = '' AND (EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id "  \
+    "= a.id) OR NOT EXISTS (SELECT 1 FROM artifact_child k WHERE k.child_id = a.id))"
+
 /* Statement (3) of a manifest GET: tag or digest -> artifact with payload and freshness. */
 struct manifest_row {
     int64_t repository_id, artifact_id, tag_id;
@@ -71,7 +76,11 @@ extern const struct field artifact_ref_fields[];
  */
 enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str subject_digest,
                             struct str artifact_type, struct list *out /* artifact */);
-/* E_PRECONDITION while an index references it. Tags go with it; blobs become candidates. */
+/* E_PRECONDITION while an index references it. Tags go with it; blobs become candidates. Children
+   that no other index references and no tag names go too, as in Harbor. */
 enum err artifact_delete(struct ctx *c, int64_t artifact_id);
+/* For fsck: manifests with payload in id order, and the blobs that one references. */
+enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
+enum err artifact_blobs(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);
 
 #endif

@@ -16,6 +16,11 @@ extern const struct field blob_fields[];
 
 /* The living row (not DELETING) of a digest; E_NOT_FOUND. */
 enum err blob_by_digest(struct ctx *c, struct str digest, struct blob *out);
+/* Any living state (EXPECTED too) and linked to the repository; E_NOT_FOUND. For the proxy. */
+enum err blob_known(struct ctx *c, int64_t project_id, struct str repository, struct str digest,
+                    struct blob *out);
+/* Does a repository of the project hold it already? Then it costs no quota. */
+enum err blob_in_project(struct ctx *c, int64_t project_id, int64_t blob_id, bool *out);
 /* ACTIVE and linked to the repository; E_NOT_FOUND. For GET and HEAD. */
 enum err blob_in_repository(struct ctx *c, int64_t project_id, struct str repository,
                             struct str digest, struct blob *out);
@@ -39,20 +44,29 @@ struct blob_need {
 };
 enum err blob_require(struct ctx *c, int64_t repository_id, struct blob_need *needs, size_t count,
                       bool expect);
+/* E_NOT_FOUND when the blob is not ACTIVE and linked any more: then there is no blob to promise. */
 enum err blob_extend_lease(struct ctx *c, int64_t repository_id, int64_t blob_id, int64_t lease_s);
 enum err blob_quarantine(struct ctx *c, int64_t blob_id);
 
 /* Intents: every object on disk is a blob's or stands here. */
 enum err intent_add(struct ctx *c, const struct str *keys, size_t count);
 enum err intent_drop(struct ctx *c, struct str key);
+/*
+ * The sweep: claims intents made before a time that no upload uses, in a write transaction. After
+ * its commit blob_commit refuses these keys (E_UNAVAILABLE), so the objects may be deleted, and
+ * then dropped with intent_drop. Claimed ones are listed again until they are dropped.
+ */
 enum err intent_list(struct ctx *c, struct timestamp before, int64_t n, struct strs *out);
+/* For fsck: is there an intent for this key? */
+enum err intent_exists(struct ctx *c, struct str key, bool *out);
 
 /* Garbage collection, in the order of its steps; each in a transaction of its own. */
 struct gc_blob {
     int64_t id, size;
     struct str digest, phys_key;
 };
-enum err gc_candidates(struct ctx *c, int64_t n, struct list *out);   /* of gc_blob */
+/* Due ones that became candidates at least min_age_s ago; of gc_blob. */
+enum err gc_candidates(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
 enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *condemned); /* lock, second look */
 enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
 enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *deleting); /* lock, third look */

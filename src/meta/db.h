@@ -33,7 +33,9 @@ struct tx {
     struct conn *conn;
     struct timestamp now; /* the database's clock, read once */
     bool write, open;
-    int64_t group; /* of the group commit */
+    int64_t statements;     /* run so far, BEGIN and COMMIT aside */
+    struct tx_group *group; /* SQLite: the group commit that it belongs to */
+    enum err broken;        /* the database has undone it: tx_commit answers with this */
 };
 
 enum err tx_begin(struct ctx *c, struct tx *tx); /* write; E_UNAVAILABLE when the db is away */
@@ -89,7 +91,7 @@ enum err sql_row(struct ctx *c, const struct sql *s, const struct arg *args, siz
 /* All rows into c->mem. */
 enum err sql_rows(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                   const struct field *fields, size_t each, struct list *out);
-/* One number or 0. */
+/* One number or 0; also for INSERT ... RETURNING id. */
 enum err sql_i64(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                  int64_t *out);
 

@@ -1,0 +1,357 @@
+/*
+ * Manifests and indexes. A reference always points to a row: a child that is not here is an
+ * EXPECTED row without payload, filled when its bytes arrive. Nothing that is referenced can be
+ * deleted; the database itself refuses.
+ *
+ * Locks are taken in the order blobs, artifact, children by digest, tag, project, so that two
+ * pushes never wait for each other in a circle.
+ */
+#include "meta/artifact.h"
+
+#include "meta/release.h"
+#include "meta/tag.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct field artifact_row_fields[] = {
+    FIELD(struct artifact, id, F_RO | F_SORT, 0),
+    FIELD(struct artifact, repository_id, F_RO, 0),
+    FIELD(struct artifact, project_id, F_RO, 0),
+    FIELD(struct artifact, repository_name, F_RO, 0),
+    FIELD(struct artifact, digest, F_RO | F_SORT, 0),
+    FIELD(struct artifact, media_type, F_RO | F_SORT, 0),
+    FIELD(struct artifact, artifact_type, F_RO | F_SORT, 0),
+    FIELD(struct artifact, config_media_type, F_ROW, 0),
+    FIELD(struct artifact, subject_digest, F_ROW, 0),
+    FIELD(struct artifact, type, F_RO | F_SORT, 0),
+    FIELD(struct artifact, state, F_ROW, 0),
+    FIELD(struct artifact, size, F_RO | F_SORT, 0),
+    FIELD(struct artifact, payload, F_ROW, 0),
+    FIELD(struct artifact, annotations, F_RO, 0),
+    FIELD(struct artifact, extra_attrs, F_RO, 0),
+    FIELD(struct artifact, parents, F_ROW, 0),
+    FIELD(struct artifact, push_time, F_RO | F_SORT, 0),
+    FIELD(struct artifact, pull_time, F_RO | F_SORT, 0),
+    FIELDS_END,
+};
+
+const struct field artifact_ref_fields[] = {
+    FIELD(struct artifact_ref, parent_id, F_RO, 0),
+    FIELD(struct artifact_ref, child_id, F_RO, 0),
+    FIELD(struct artifact_ref, child_digest, F_RO, 0),
+    FIELD(struct artifact_ref, platform, F_RO | F_OMIT, 0),
+    FIELD(struct artifact_ref, annotations, F_RO | F_OMIT, 0),
+    FIELD(struct artifact_ref, urls, F_RO | F_OMIT, 0),
+    FIELDS_END,
+};
+
+static const struct field manifest_fields[] = {
+    FIELD(struct manifest_row, repository_id, 0, 0),
+    FIELD(struct manifest_row, artifact_id, 0, 0),
+    FIELD(struct manifest_row, tag_id, 0, 0),
+    FIELD(struct manifest_row, digest, 0, 0),
+    FIELD(struct manifest_row, media_type, 0, 0),
+    FIELD(struct manifest_row, payload, 0, 0),
+    FIELD(struct manifest_row, subject_digest, 0, 0),
+    FIELD(struct manifest_row, artifact_type, 0, 0),
+    FIELD(struct manifest_row, state, 0, 0),
+    FIELD(struct manifest_row, checked_at, 0, 0),
+    FIELD(struct manifest_row, pushed_at, 0, 0),
+    FIELDS_END,
+};
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+#define MANIFEST                                                                                   \
+    "r.id AS repository_id, a.id AS artifact_id, a.digest AS digest, a.media_type AS media_type, " \
+    "a.subject_digest AS subject_digest, a.artifact_type AS artifact_type, a.state AS state, "     \
+    "a.payload AS payload"
+
+STATEMENT by_tag =
+    SQL("SELECT " MANIFEST ", t.id AS tag_id, t.checked_at AS checked_at, t.push_time AS pushed_at "
+        "FROM repository r JOIN tag t ON t.repository_id = r.id JOIN artifact a ON a.id = "
+        "t.artifact_id WHERE r.project_id = $1 AND r.name = $2 AND t.name = $3");
+STATEMENT by_digest = SQL(
+    "SELECT " MANIFEST ", 0 AS tag_id, 0 AS checked_at, a.push_time AS pushed_at FROM repository r "
+    "JOIN artifact a ON a.repository_id = r.id WHERE r.project_id = $1 AND r.name = $2 AND "
+    "a.digest = $3");
+
+static enum err read_manifest(struct ctx *c, const struct sql *s, int64_t project_id,
+                              struct str repository, struct str key, struct manifest_row *out)
+{
+    struct manifest_row m = {0};
+    TRY(sql_row(c, s, ARGS(A_I(project_id), A_S(repository), A_S(key)), manifest_fields, &m));
+    *out = m;
+    return E_OK;
+}
+
+enum err manifest_by_tag(struct ctx *c, int64_t project_id, struct str repository, struct str tag,
+                         struct manifest_row *out)
+{
+    return read_manifest(c, &by_tag, project_id, repository, tag, out);
+}
+
+enum err manifest_by_digest(struct ctx *c, int64_t project_id, struct str repository,
+                            struct str digest, struct manifest_row *out)
+{
+    return read_manifest(c, &by_digest, project_id, repository, digest, out);
+}
+
+#define COLUMNS                                                                                    \
+    "a.id AS id, a.repository_id AS repository_id, r.project_id AS project_id, p.name || '/' || "  \
+    "r.name AS repository_name, a.digest AS digest, a.media_type AS media_type, a.artifact_type "  \
+    "AS artifact_type, a.config_media_type AS config_media_type, a.subject_digest AS "             \
+    "subject_digest, a.type AS type, a.state AS state, a.size AS size, a.annotations AS "          \
+    "annotations, a.extra_attrs AS extra_attrs, (SELECT count(DISTINCT k.parent_id) FROM "         \
+    "artifact_child k WHERE k.child_id = a.id) AS parents, a.push_time AS push_time, "             \
+    "a.pull_time AS pull_time"
+#define FROM                                                                                       \
+    "artifact a JOIN repository r ON r.id = a.repository_id JOIN project p ON p.id = r.project_id"
+
+STATEMENT one_by_tag = SQL("SELECT " COLUMNS " FROM " FROM
+                           " JOIN tag t ON t.artifact_id = a.id WHERE t.repository_id = $1 AND "
+                           "t.name = $2");
+STATEMENT one_by_digest = SQL("SELECT " COLUMNS " FROM " FROM
+                              " WHERE a.repository_id = $1 AND a.digest = $2 AND a.state <> 1");
+STATEMENT children_of = SQL(
+    "SELECT k.parent_id AS parent_id, k.child_id AS child_id, a.digest AS child_digest, k.platform "
+    "AS platform, k.annotations AS annotations, k.urls AS urls FROM artifact_child k JOIN artifact "
+    "a ON a.id = k.child_id WHERE k.parent_id = $1 ORDER BY k.position");
+STATEMENT referrers_of =
+    SQL("SELECT " COLUMNS ", a.payload AS payload FROM " FROM " WHERE a.repository_id = $1 AND "
+        "a.subject_digest = $2 AND a.subject_digest <> '' AND a.state = 2 AND ($3 = '' OR "
+        "a.artifact_type = $3) ORDER BY a.id");
+STATEMENT page_of = SQL("SELECT " COLUMNS ", a.payload AS payload FROM " FROM
+                        " WHERE a.id > $1 AND a.state <> 1 ORDER BY a.id LIMIT $2");
+
+enum err artifact_by_reference(struct ctx *c, int64_t repository_id, struct str tag_or_digest,
+                               struct artifact *out)
+{
+    struct artifact a = {0};
+    bool digest = str_find(tag_or_digest, ':') >= 0;
+    TRY(sql_row(c, digest ? &one_by_digest : &one_by_tag,
+                ARGS(A_I(repository_id), A_S(tag_or_digest)), artifact_row_fields, &a));
+    *out = a;
+    return E_OK;
+}
+
+enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
+                       const struct list_query *q, struct list *out, int64_t *total)
+{
+    const struct list_spec spec = {
+        .columns = COLUMNS,
+        .from = FROM,
+        .where = base_only ? "a.repository_id = $1 AND " ARTIFACT_BASE
+                           : "a.repository_id = $1 AND a.state = 2",
+        .default_sort = "q.push_time DESC, q.id DESC",
+        .args = (const struct arg[]){A_I(repository_id)},
+        .arg_count = 1,
+    };
+    return list_rows(c, &spec, q, artifact_row_fields, sizeof(struct artifact), out, total);
+}
+
+enum err artifact_children(struct ctx *c, int64_t artifact_id, struct list *out)
+{
+    return sql_rows(c, &children_of, ARGS(A_I(artifact_id)), artifact_ref_fields,
+                    sizeof(struct artifact_ref), out);
+}
+
+enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str subject_digest,
+                            struct str artifact_type, struct list *out)
+{
+    return sql_rows(
+        c, &referrers_of,
+        ARGS(A_I(repository_id), A_S(subject_digest), A_S(artifact_type.p ? artifact_type : S(""))),
+        artifact_row_fields, sizeof(struct artifact), out);
+}
+
+enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out)
+{
+    return sql_rows(c, &page_of, ARGS(A_I(after_id), A_I(n)), artifact_row_fields,
+                    sizeof(struct artifact), out);
+}
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+STATEMENT find = SQL("SELECT id AS id, state AS state FROM artifact WHERE repository_id = $1 AND "
+                     "digest = $2" LOCK_UPDATE);
+STATEMENT expect =
+    SQL("INSERT INTO artifact(repository_id, digest, state, media_type, size, push_time) "
+        "VALUES($1, $2, 1, $3, $4, $5) ON CONFLICT(repository_id, digest) DO NOTHING");
+STATEMENT fill = SQL(
+    "UPDATE artifact SET state = 2, media_type = $2, artifact_type = $3, config_media_type = $4, "
+    "subject_digest = $5, type = $6, size = $7, payload = $8, annotations = $9, extra_attrs = $10, "
+    "push_time = $11 WHERE id = $1");
+STATEMENT use_blob = SQL("INSERT INTO artifact_blob(artifact_id, blob_id) VALUES($1, $2) "
+                         "ON CONFLICT DO NOTHING");
+STATEMENT use_child =
+    SQL("INSERT INTO artifact_child(parent_id, position, child_id, media_type, size, platform, "
+        "annotations, urls) SELECT $1, $2, id, $4, $5, $6, $7, $8 FROM artifact WHERE "
+        "repository_id = $9 AND digest = $3");
+
+static struct arg json_or_null(struct raw_json j)
+{
+    return j.text.n ? A_S(j.text) : A_NULL;
+}
+
+static struct str or_empty(struct str s)
+{
+    return s.p ? s : S("");
+}
+
+static struct arg urls_or_null(struct ctx *c, struct strs urls)
+{
+    CLEANUP(buf_release) struct buf b = {0};
+    struct json_out j = {.out = &b};
+    if (!urls.count)
+        return A_NULL;
+    put_open(&j, '[');
+    for (size_t i = 0; i < urls.count; i++)
+        put_str(&j, urls.items[i]);
+    put_close(&j, ']');
+    return A_S(str_dup(&c->mem, buf_view(&b)));
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return str_cmp((*(const struct artifact_child *const *)a)->digest,
+                   (*(const struct artifact_child *const *)b)->digest);
+}
+
+/* Missing children become rows, in the order of their digests whatever the order of the index. */
+static enum err expect_children(struct ctx *c, int64_t repository_id,
+                                const struct artifact_child *children, size_t count)
+{
+    const struct artifact_child **sorted = arena_alloc(&c->mem, count * sizeof(void *));
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &children[i];
+    if (count)
+        qsort(sorted, count, sizeof(void *), by_text);
+    for (size_t i = 0; i < count; i++)
+        TRY(sql_run(c, &expect,
+                    ARGS(A_I(repository_id), A_S(sorted[i]->digest),
+                         A_S(or_empty(sorted[i]->media_type)), A_I(sorted[i]->size),
+                         A_T(c->tx->now)),
+                    NULL));
+    return E_OK;
+}
+
+static enum err add_references(struct ctx *c, const struct artifact *a, const int64_t *blob_ids,
+                               size_t blob_count, const struct artifact_child *children,
+                               size_t child_count)
+{
+    for (size_t i = 0; i < blob_count; i++)
+        TRY(sql_run(c, &use_blob, ARGS(A_I(a->id), A_I(blob_ids[i])), NULL));
+    TRY(expect_children(c, a->repository_id, children, child_count));
+    for (size_t i = 0; i < child_count; i++) {
+        const struct artifact_child *k = &children[i];
+        TRY(sql_run(c, &use_child,
+                    ARGS(A_I(a->id), A_I((int64_t)i), A_S(k->digest), A_S(or_empty(k->media_type)),
+                         A_I(k->size), json_or_null(k->platform), json_or_null(k->annotations),
+                         urls_or_null(c, k->urls), A_I(a->repository_id)),
+                    NULL));
+    }
+    return E_OK;
+}
+
+enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids, size_t blob_count,
+                      const struct artifact_child *children, size_t child_count, bool *created)
+{
+    struct artifact row = {0};
+    TRY(sql_run(c, &expect,
+                ARGS(A_I(a->repository_id), A_S(a->digest), A_S(or_empty(a->media_type)),
+                     A_I(a->size), A_T(c->tx->now)),
+                NULL));
+    enum err e =
+        sql_row(c, &find, ARGS(A_I(a->repository_id), A_S(a->digest)), artifact_row_fields, &row);
+    if (e == E_NOT_FOUND)
+        return fail(c, E_UNAVAILABLE, "the manifest was deleted at the same moment");
+    TRY(e);
+    a->id = row.id;
+    a->push_time = c->tx->now;
+    if (row.state == STATE_ACTIVE) {
+        a->state = STATE_ACTIVE;
+        *created = false;
+        return E_OK;
+    }
+    TRY(sql_run(c, &fill,
+                ARGS(A_I(a->id), A_S(or_empty(a->media_type)), A_S(or_empty(a->artifact_type)),
+                     A_S(or_empty(a->config_media_type)), A_S(or_empty(a->subject_digest)),
+                     A_S(or_empty(a->type)), A_I(a->size), A_BYTES(a->payload),
+                     json_or_null(a->annotations), json_or_null(a->extra_attrs), A_T(c->tx->now)),
+                NULL));
+    TRY(add_references(c, a, blob_ids, blob_count, children, child_count));
+    a->state = STATE_ACTIVE;
+    *created = true;
+    return E_OK;
+}
+
+/* ---- deleting ----------------------------------------------------------------------------- */
+
+STATEMENT lock = SQL("SELECT id AS id, repository_id AS repository_id, digest AS digest, state AS "
+                     "state FROM artifact WHERE id = $1" LOCK_UPDATE);
+STATEMENT payload_size = SQL("SELECT COALESCE(length(payload), 0) FROM artifact WHERE id = $1");
+STATEMENT parents_of = SQL("SELECT count(*) FROM artifact_child WHERE child_id = $1");
+STATEMENT tags_of = SQL("SELECT name AS name FROM tag WHERE artifact_id = $1 ORDER BY name");
+STATEMENT candidates = SQL(
+    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT blob_id, $2, $2 FROM "
+    "artifact_blob WHERE artifact_id = $1 ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET "
+    "review_after = excluded.review_after, creation_time = excluded.creation_time");
+STATEMENT drop_edges = SQL("DELETE FROM artifact_child WHERE parent_id = $1");
+STATEMENT drop = SQL("DELETE FROM artifact WHERE id = $1");
+STATEMENT orphans_of = SQL(
+    "SELECT DISTINCT k.child_id AS id FROM artifact_child k WHERE k.parent_id = $1 AND NOT EXISTS "
+    "(SELECT 1 FROM artifact_child o WHERE o.child_id = k.child_id AND o.parent_id <> $1) AND NOT "
+    "EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = k.child_id) ORDER BY k.child_id");
+
+static enum err drop_tags(struct ctx *c, const struct artifact *a)
+{
+    static const struct field names[] = {FIELD(struct tag, name, 0, 0), FIELDS_END};
+    struct list tags;
+    TRY(sql_rows(c, &tags_of, ARGS(A_I(a->id)), names, sizeof(struct tag), &tags));
+    struct tag *t = tags.items;
+    for (size_t i = 0; i < tags.count; i++)
+        TRY(tag_delete(c, a->repository_id, t[i].name));
+    return E_OK;
+}
+
+static enum err drop_one(struct ctx *c, int64_t id, struct list *orphans)
+{
+    struct artifact a = {0};
+    int64_t parents, size;
+    TRY(sql_row(c, &lock, ARGS(A_I(id)), artifact_row_fields, &a));
+    TRY(sql_i64(c, &parents_of, ARGS(A_I(id)), &parents));
+    if (parents)
+        return fail(c, E_PRECONDITION, "%.*s is referenced by an index", STR(a.digest));
+    TRY(drop_tags(c, &a));
+    TRY(sql_i64(c, &payload_size, ARGS(A_I(id)), &size));
+    TRY(sql_rows(c, &orphans_of, ARGS(A_I(id)), artifact_row_fields, sizeof a, orphans));
+    TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
+    TRY(sql_run(c, &drop_edges, ARGS(A_I(id)), NULL));
+    TRY(sql_run(c, &drop, ARGS(A_I(id)), NULL));
+    return release_bytes(c, a.repository_id, size);
+}
+
+/* Indexes in indexes are walked with a list of our own: a stranger decides how deep they are. */
+enum err artifact_delete(struct ctx *c, int64_t artifact_id)
+{
+    size_t cap = 64, count = 1;
+    int64_t *work = arena_alloc(&c->mem, cap * sizeof *work);
+    work[0] = artifact_id;
+    for (size_t at = 0; at < count; at++) {
+        struct list orphans = {0};
+        TRY(drop_one(c, work[at], &orphans));
+        if (count + orphans.count > cap) {
+            cap = (count + orphans.count) * 2;
+            int64_t *more = arena_array(&c->mem, cap, sizeof *more);
+            if (!more)
+                return fail(c, E_TOO_LARGE, "the index has too many children");
+            memcpy(more, work, count * sizeof *more);
+            work = more;
+        }
+        for (size_t i = 0; i < orphans.count; i++)
+            work[count++] = ((struct artifact *)orphans.items)[i].id;
+    }
+    return E_OK;
+}

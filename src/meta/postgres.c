@@ -1,0 +1,3 @@
+#include "meta/driver.h"
+
+const struct driver driver_postgres = {.postgres = true};

@@ -1,0 +1,205 @@
+/*
+ * The schema, written once for both engines: the words in which they differ are the arguments of
+ * the macro. A step that has been released is never edited; a change is a new step at the end.
+ *
+ * Numbers are BIGINT, times are microseconds in them, booleans are 0 or 1. Text sorts bytewise.
+ * Ids come from the database and are never used twice. References always point to a row and
+ * forbid its deletion; only what is a part of its parent (an edge of a manifest) goes with it.
+ */
+#include "meta/driver.h"
+
+#include "base/crypt.h"
+#include "meta/artifact.h"
+
+#include <string.h>
+
+/* id: key from the database; text: bytewise text; bytes; tail: for tables that are their index. */
+#define PEOPLE(id, text, bytes, tail)                                                              \
+    "CREATE TABLE setting(key " text " PRIMARY KEY, value " text " NOT NULL)" tail ";"             \
+    "CREATE TABLE account(id " id ", username " text " NOT NULL UNIQUE, email " text               \
+    " NOT NULL DEFAULT '', realname " text " NOT NULL DEFAULT '', comment " text                   \
+    " NOT NULL DEFAULT '', password_hash " text " NOT NULL DEFAULT '',"                            \
+    " sysadmin_flag BIGINT NOT NULL DEFAULT 0, admin_role_in_auth BIGINT NOT NULL DEFAULT 0,"      \
+    " deleted BIGINT NOT NULL DEFAULT 0, epoch BIGINT NOT NULL DEFAULT 1,"                         \
+    " creation_time BIGINT NOT NULL, update_time BIGINT NOT NULL);"                                \
+    "CREATE UNIQUE INDEX account_email ON account(email) WHERE email <> '';"                       \
+    "CREATE TABLE usergroup(id " id ", group_name " text " NOT NULL, group_type BIGINT NOT NULL,"  \
+    " ldap_group_dn " text " NOT NULL DEFAULT '', creation_time BIGINT NOT NULL,"                  \
+    " UNIQUE(group_type, group_name));"                                                            \
+    "CREATE TABLE session(id_hash " text " PRIMARY KEY, user_id BIGINT NOT NULL REFERENCES"        \
+    " account(id), epoch BIGINT NOT NULL, csrf " text " NOT NULL, expires BIGINT NOT NULL);"       \
+    "CREATE INDEX session_expires ON session(expires);"                                            \
+    "CREATE TABLE keyring(kid " text " PRIMARY KEY, sealed " bytes                                 \
+    " NOT NULL, creation_time BIGINT NOT NULL);"
+
+#define PROJECTS(id, text, bytes, tail)                                                            \
+    "CREATE TABLE endpoint(id " id ", name " text " NOT NULL UNIQUE, description " text            \
+    " NOT NULL DEFAULT '', type " text " NOT NULL, url " text " NOT NULL,"                         \
+    " insecure BIGINT NOT NULL DEFAULT 0, ca_certificate " text " NOT NULL DEFAULT '',"            \
+    " credential_type " text " NOT NULL DEFAULT '', access_key " text " NOT NULL DEFAULT '',"      \
+    " access_secret " bytes ", status " text " NOT NULL DEFAULT 'healthy',"                        \
+    " epoch BIGINT NOT NULL DEFAULT 1, declared BIGINT NOT NULL DEFAULT 0,"                        \
+    " creation_time BIGINT NOT NULL, update_time BIGINT NOT NULL);"                                \
+    "CREATE TABLE upstream_quota(endpoint_id BIGINT NOT NULL REFERENCES endpoint(id)"              \
+    " ON DELETE CASCADE, credential " text " NOT NULL, limit_pulls BIGINT NOT NULL,"               \
+    " remaining BIGINT NOT NULL, window_s BIGINT NOT NULL, source " text " NOT NULL,"              \
+    " seen_at BIGINT NOT NULL, PRIMARY KEY(endpoint_id, credential))" tail ";"                     \
+    "CREATE TABLE project(id " id ", name " text " NOT NULL UNIQUE, owner_id BIGINT NOT NULL"      \
+    " REFERENCES account(id), registry_id BIGINT REFERENCES endpoint(id),"                         \
+    " is_public BIGINT NOT NULL DEFAULT 0, declared BIGINT NOT NULL DEFAULT 0,"                    \
+    " storage_limit BIGINT NOT NULL DEFAULT -1, storage_used BIGINT NOT NULL DEFAULT 0,"           \
+    " creation_time BIGINT NOT NULL, update_time BIGINT NOT NULL,"                                 \
+    " enable_content_trust " text ", enable_content_trust_cosign " text ", prevent_vul " text      \
+    ", severity " text ", auto_scan " text ", auto_sbom_generation " text                          \
+    ", reuse_sys_cve_allowlist " text ", retention_id " text ", proxy_speed_kb " text              \
+    ", max_upstream_conn " text ", proxy_cache_local_on_not_found " text                           \
+    ", proxy_referrer_api " text ", proxy_cache_filter_pattern " text                              \
+    ", proxy_cache_filter_kind " text ", proxy_window_s " text ", proxy_budget_ms " text           \
+    ", proxy_max_stale_s " text ", proxy_ns " text ", public_with_credentials " text ");"          \
+    "CREATE INDEX project_registry ON project(registry_id);"                                       \
+    "CREATE INDEX project_owner ON project(owner_id);"                                             \
+    "CREATE INDEX project_ns ON project(proxy_ns) WHERE proxy_ns IS NOT NULL;"                     \
+    "CREATE TABLE member(id " id ", project_id BIGINT NOT NULL REFERENCES project(id)"             \
+    " ON DELETE CASCADE, entity_type " text " NOT NULL, entity_id BIGINT NOT NULL,"                \
+    " role_id BIGINT NOT NULL, creation_time BIGINT NOT NULL,"                                     \
+    " UNIQUE(project_id, entity_type, entity_id));"                                                \
+    "CREATE INDEX member_entity ON member(entity_type, entity_id);"                                \
+    "CREATE TABLE robot(id " id ", name " text " NOT NULL UNIQUE, description " text               \
+    " NOT NULL DEFAULT '', secret_hash " text                                                      \
+    " NOT NULL, project_id BIGINT REFERENCES project(id)"                                          \
+    " ON DELETE CASCADE, level " text " NOT NULL, duration BIGINT NOT NULL,"                       \
+    " expires_at BIGINT NOT NULL, disable BIGINT NOT NULL DEFAULT 0,"                              \
+    " editable BIGINT NOT NULL DEFAULT 1, permissions " text " NOT NULL,"                          \
+    " creator_type " text " NOT NULL DEFAULT '', creator_ref BIGINT NOT NULL DEFAULT 0,"           \
+    " epoch BIGINT NOT NULL DEFAULT 1, creation_time BIGINT NOT NULL,"                             \
+    " update_time BIGINT NOT NULL);"                                                               \
+    "CREATE INDEX robot_project ON robot(project_id);"                                             \
+    "CREATE TABLE retention_policy(id " id ", project_id BIGINT NOT NULL REFERENCES project(id)"   \
+    " ON DELETE CASCADE, policy " text " NOT NULL);"                                               \
+    "CREATE INDEX retention_project ON retention_policy(project_id);"
+
+#define CONTENT(id, text, bytes, tail)                                                             \
+    "CREATE TABLE blob(id " id ", digest " text " NOT NULL, size BIGINT NOT NULL,"                 \
+    " state BIGINT NOT NULL, phys_key " text " UNIQUE, condemned_at BIGINT NOT NULL DEFAULT 0,"    \
+    " verified_at BIGINT NOT NULL DEFAULT 0, creation_time BIGINT NOT NULL);"                      \
+    "CREATE UNIQUE INDEX blob_digest ON blob(digest) WHERE state <> 4;"                            \
+    "CREATE INDEX blob_dying ON blob(state, condemned_at) WHERE state IN (3, 4);"                  \
+    "CREATE TABLE intent(phys_key " text " PRIMARY KEY, creation_time BIGINT NOT NULL)" tail ";"   \
+    "CREATE INDEX intent_age ON intent(creation_time);"                                            \
+    "CREATE TABLE gc_candidate(blob_id BIGINT PRIMARY KEY REFERENCES blob(id) ON DELETE CASCADE,"  \
+    " review_after BIGINT NOT NULL, creation_time BIGINT NOT NULL);"                               \
+    "CREATE INDEX gc_candidate_due ON gc_candidate(review_after);"                                 \
+    "CREATE TABLE repository(id " id ", project_id BIGINT NOT NULL REFERENCES project(id),"        \
+    " name " text " NOT NULL, description " text " NOT NULL DEFAULT '',"                           \
+    " pull_count BIGINT NOT NULL DEFAULT 0, creation_time BIGINT NOT NULL,"                        \
+    " update_time BIGINT NOT NULL, UNIQUE(project_id, name));"                                     \
+    "CREATE TABLE repo_blob(repository_id BIGINT NOT NULL REFERENCES repository(id),"              \
+    " blob_id BIGINT NOT NULL REFERENCES blob(id), lease_until BIGINT NOT NULL,"                   \
+    " PRIMARY KEY(repository_id, blob_id))" tail ";"                                               \
+    "CREATE INDEX repo_blob_blob ON repo_blob(blob_id);"                                           \
+    "CREATE TABLE artifact(id " id ", repository_id BIGINT NOT NULL REFERENCES repository(id),"    \
+    " digest " text " NOT NULL, state BIGINT NOT NULL, media_type " text " NOT NULL,"              \
+    " artifact_type " text " NOT NULL DEFAULT '', config_media_type " text                         \
+    " NOT NULL DEFAULT '', subject_digest " text " NOT NULL DEFAULT '', type " text                \
+    " NOT NULL DEFAULT '', size BIGINT NOT NULL, push_time BIGINT NOT NULL,"                       \
+    " pull_time BIGINT NOT NULL DEFAULT 0, annotations " text ", extra_attrs " text                \
+    ", payload " bytes ", UNIQUE(repository_id, digest));"                                         \
+    "CREATE INDEX artifact_subject ON artifact(repository_id, subject_digest)"                     \
+    " WHERE subject_digest <> '';"                                                                 \
+    "CREATE TABLE artifact_blob(artifact_id BIGINT NOT NULL REFERENCES artifact(id)"               \
+    " ON DELETE CASCADE, blob_id BIGINT NOT NULL REFERENCES blob(id),"                             \
+    " PRIMARY KEY(artifact_id, blob_id))" tail ";"                                                 \
+    "CREATE INDEX artifact_blob_blob ON artifact_blob(blob_id);"                                   \
+    "CREATE TABLE artifact_child(parent_id BIGINT NOT NULL REFERENCES artifact(id)"                \
+    " ON DELETE CASCADE, position BIGINT NOT NULL, child_id BIGINT NOT NULL REFERENCES"            \
+    " artifact(id), media_type " text " NOT NULL, size BIGINT NOT NULL, platform " text            \
+    ", annotations " text ", urls " text ", PRIMARY KEY(parent_id, position))" tail ";"            \
+    "CREATE INDEX artifact_child_child ON artifact_child(child_id);"                               \
+    "CREATE TABLE tag(id " id ", repository_id BIGINT NOT NULL REFERENCES repository(id),"         \
+    " artifact_id BIGINT NOT NULL REFERENCES artifact(id), name " text " NOT NULL,"                \
+    " version BIGINT NOT NULL DEFAULT 1, push_time BIGINT NOT NULL,"                               \
+    " pull_time BIGINT NOT NULL DEFAULT 0, checked_at BIGINT NOT NULL DEFAULT 0,"                  \
+    " UNIQUE(repository_id, name));"                                                               \
+    "CREATE INDEX tag_artifact ON tag(artifact_id);"
+
+#define RECORDS(id, text, bytes, tail)                                                             \
+    "CREATE TABLE tag_journal(id " id ", repository_id BIGINT NOT NULL, name " text                \
+    " NOT NULL, old_digest " text " NOT NULL, new_digest " text " NOT NULL, actor " text           \
+    " NOT NULL, upstream BIGINT NOT NULL, at BIGINT NOT NULL);"                                    \
+    "CREATE INDEX tag_journal_tag ON tag_journal(repository_id, name);"                            \
+    "CREATE TABLE upload(id " text " PRIMARY KEY, kind BIGINT NOT NULL, repository_id"             \
+    " BIGINT NOT NULL, repository_path " text " NOT NULL DEFAULT '', actor " text                  \
+    " NOT NULL DEFAULT '', phys_key " text " NOT NULL, digest " text " NOT NULL DEFAULT '',"       \
+    " size BIGINT NOT NULL, started BIGINT NOT NULL, expires BIGINT NOT NULL);"                    \
+    "CREATE INDEX upload_expires ON upload(expires);"                                              \
+    "CREATE INDEX upload_repository ON upload(repository_id);"                                     \
+    "CREATE INDEX upload_key ON upload(phys_key);"                                                 \
+    "CREATE INDEX upload_flight ON upload(digest) WHERE digest <> '';"                             \
+    "CREATE TABLE event(id " id ", kind " text " NOT NULL, project_id BIGINT NOT NULL,"            \
+    " actor " text " NOT NULL, payload " text " NOT NULL, at BIGINT NOT NULL);"
+
+#define FIRST(id, text, bytes, tail)                                                               \
+    PEOPLE(id, text, bytes, tail)                                                                  \
+    PROJECTS(id, text, bytes, tail)                                                                \
+    CONTENT(id, text, bytes, tail)                                                                 \
+    RECORDS(id, text, bytes, tail)
+
+#define LITE(step) step("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", " WITHOUT ROWID")
+#define PG(step)                                                                                   \
+    step("BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY", "TEXT COLLATE \"C\"", "BYTEA", "")
+
+const struct migration migrations[] = {
+    {LITE(FIRST), PG(FIRST)},
+    {0},
+};
+
+/* ---- bringing it up to date --------------------------------------------------------------- */
+
+STATEMENT version_of = SQL("SELECT max(version) FROM schema_version");
+STATEMENT version_add = SQL("INSERT INTO schema_version(version, at) VALUES($1, $2)");
+STATEMENT seed_id = SQL("INSERT INTO setting(key, value) VALUES('store_id', $1)");
+STATEMENT seed_admin =
+    SQL("INSERT INTO account(username, realname, comment, sysadmin_flag, creation_time, "
+        "update_time) VALUES('admin', 'system admin', 'admin user', 1, $1, $1)");
+STATEMENT seed_project =
+    SQL("INSERT INTO project(name, owner_id, is_public, creation_time, update_time) "
+        "VALUES('library', 1, 1, $1, $1)");
+STATEMENT seed_member =
+    SQL("INSERT INTO member(project_id, entity_type, entity_id, role_id, creation_time) "
+        "VALUES(1, 'u', 1, 1, $1)");
+
+static enum err seed(struct ctx *c)
+{
+    TRY(sql_run(c, &seed_id, ARGS(A_S(random_uuid(&c->mem))), NULL));
+    TRY(sql_run(c, &seed_admin, ARGS(A_T(c->tx->now)), NULL));
+    TRY(sql_run(c, &seed_project, ARGS(A_T(c->tx->now)), NULL));
+    return sql_run(c, &seed_member, ARGS(A_T(c->tx->now)), NULL);
+}
+
+enum err schema_migrate(struct ctx *c)
+{
+    const struct driver *d = c->sv->db->driver;
+    int64_t have, last = (int64_t)COUNT(migrations) - 1;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    if (d->postgres) /* one node at a time, however long the others take */
+        TRY(d->script(c, tx.conn,
+                      "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
+                      "SELECT pg_advisory_xact_lock(6875204157)"));
+    TRY(d->script(c, tx.conn,
+                  "CREATE TABLE IF NOT EXISTS schema_version(version BIGINT PRIMARY KEY, "
+                  "at BIGINT NOT NULL)"));
+    TRY(sql_i64(c, &version_of, NO_ARGS, &have));
+    if (have > last)
+        return fail(c, E_CONFLICT,
+                    "the database is of a newer Cove (schema %lld, this one has "
+                    "%lld)",
+                    (long long)have, (long long)last);
+    for (int64_t v = have; v < last; v++) {
+        TRY(d->script(c, tx.conn, d->postgres ? migrations[v].postgres : migrations[v].sqlite));
+        TRY(sql_run(c, &version_add, ARGS(A_I(v + 1), A_T(tx.now)), NULL));
+    }
+    if (!have)
+        TRY(seed(c));
+    return tx_commit(&tx);
+}
