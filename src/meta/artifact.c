@@ -8,8 +8,8 @@
  */
 #include "meta/artifact.h"
 
-#include "meta/release.h"
 #include "meta/tag.h"
+#include "meta/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -291,7 +291,6 @@ enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids
 
 STATEMENT lock = SQL("SELECT id AS id, repository_id AS repository_id, digest AS digest, state AS "
                      "state FROM artifact WHERE id = $1" LOCK_UPDATE);
-STATEMENT payload_size = SQL("SELECT COALESCE(length(payload), 0) FROM artifact WHERE id = $1");
 STATEMENT parents_of = SQL("SELECT count(*) FROM artifact_child WHERE child_id = $1");
 STATEMENT tags_of = SQL("SELECT name AS name FROM tag WHERE artifact_id = $1 ORDER BY name");
 STATEMENT candidates = SQL(
@@ -301,7 +300,9 @@ STATEMENT candidates = SQL(
 STATEMENT drop_edges = SQL("DELETE FROM artifact_child WHERE parent_id = $1");
 STATEMENT drop = SQL("DELETE FROM artifact WHERE id = $1");
 STATEMENT orphans_of = SQL(
-    "SELECT DISTINCT k.child_id AS id FROM artifact_child k WHERE k.parent_id = $1 AND NOT EXISTS "
+    "SELECT DISTINCT k.child_id AS id, a.digest AS digest, r.project_id AS project_id, "
+    "COALESCE(length(a.payload), 0) AS size FROM artifact_child k JOIN artifact a ON a.id = "
+    "k.child_id JOIN repository r ON r.id = a.repository_id WHERE k.parent_id = $1 AND NOT EXISTS "
     "(SELECT 1 FROM artifact_child o WHERE o.child_id = k.child_id AND o.parent_id <> $1) AND NOT "
     "EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = k.child_id) ORDER BY k.child_id");
 
@@ -319,39 +320,47 @@ static enum err drop_tags(struct ctx *c, const struct artifact *a)
 static enum err drop_one(struct ctx *c, int64_t id, struct list *orphans)
 {
     struct artifact a = {0};
-    int64_t parents, size;
+    int64_t parents;
     TRY(sql_row(c, &lock, ARGS(A_I(id)), artifact_row_fields, &a));
     TRY(sql_i64(c, &parents_of, ARGS(A_I(id)), &parents));
     if (parents)
         return fail(c, E_PRECONDITION, "%.*s is referenced by an index", STR(a.digest));
     TRY(drop_tags(c, &a));
-    TRY(sql_i64(c, &payload_size, ARGS(A_I(id)), &size));
     TRY(sql_rows(c, &orphans_of, ARGS(A_I(id)), artifact_row_fields, sizeof a, orphans));
     TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
     TRY(sql_run(c, &drop_edges, ARGS(A_I(id)), NULL));
     TRY(sql_run(c, &drop, ARGS(A_I(id)), NULL));
-    return release_bytes(c, a.repository_id, size);
+    return E_OK;
+}
+
+/* A child that went with its parent: its blobs' links and the space, as the caller does for the
+   parent itself. */
+static enum err drop_child(struct ctx *c, const struct artifact *child, struct list *orphans)
+{
+    struct i64s blobs;
+    TRY(usage_artifact_blobs(c, child->id, &blobs));
+    TRY(drop_one(c, child->id, orphans));
+    TRY(usage_end_links(c, blobs.items, blobs.count));
+    return usage_charge_manifest(c, child->project_id, child->digest, child->size, -1, false);
 }
 
 /* Indexes in indexes are walked with a list of our own: a stranger decides how deep they are. */
 enum err artifact_delete(struct ctx *c, int64_t artifact_id)
 {
-    size_t cap = 64, count = 1;
-    int64_t *work = arena_alloc(&c->mem, cap * sizeof *work);
-    work[0] = artifact_id;
-    for (size_t at = 0; at < count; at++) {
+    struct list todo = {0};
+    TRY(drop_one(c, artifact_id, &todo));
+    for (size_t at = 0; at < todo.count; at++) {
         struct list orphans = {0};
-        TRY(drop_one(c, work[at], &orphans));
-        if (count + orphans.count > cap) {
-            cap = (count + orphans.count) * 2;
-            int64_t *more = arena_array(&c->mem, cap, sizeof *more);
-            if (!more)
-                return fail(c, E_TOO_LARGE, "the index has too many children");
-            memcpy(more, work, count * sizeof *more);
-            work = more;
-        }
-        for (size_t i = 0; i < orphans.count; i++)
-            work[count++] = ((struct artifact *)orphans.items)[i].id;
+        TRY(drop_child(c, &((struct artifact *)todo.items)[at], &orphans));
+        if (!orphans.count)
+            continue;
+        size_t count = todo.count + orphans.count;
+        struct artifact *all = arena_array(&c->mem, count, sizeof *all);
+        if (!all)
+            return fail(c, E_TOO_LARGE, "the index has too many children");
+        memcpy(all, todo.items, todo.count * sizeof *all);
+        memcpy(all + todo.count, orphans.items, orphans.count * sizeof *all);
+        todo = (struct list){all, count};
     }
     return E_OK;
 }

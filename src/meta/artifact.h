@@ -81,6 +81,6 @@ enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str sub
 enum err artifact_delete(struct ctx *c, int64_t artifact_id);
 /* For fsck: manifests with payload in id order, and the blobs that one references. */
 enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
-enum err artifact_blobs(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);
+enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);
 
 #endif

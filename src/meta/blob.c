@@ -12,7 +12,6 @@
 #include "meta/blob.h"
 
 #include "meta/driver.h"
-#include "meta/release.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -40,9 +39,6 @@ STATEMENT known = SQL(
     "SELECT " COLUMNS " FROM blob b JOIN repository r ON r.project_id = $1 AND r.name = $2 JOIN "
     "repo_blob l ON l.repository_id = r.id AND l.blob_id = b.id WHERE b.digest = $3 AND "
     "b.state <> 4");
-STATEMENT in_project =
-    SQL("SELECT count(*) FROM repo_blob l JOIN repository r ON r.id = l.repository_id WHERE "
-        "l.blob_id = $2 AND r.project_id = $1");
 STATEMENT page_of = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id > $1 ORDER BY b.id LIMIT $2");
 STATEMENT used_by = SQL("SELECT " COLUMNS " FROM artifact_blob x JOIN blob b ON b.id = x.blob_id "
                         "WHERE x.artifact_id = $1 ORDER BY b.id");
@@ -73,21 +69,13 @@ enum err blob_known(struct ctx *c, int64_t project_id, struct str repository, st
     return read_one(c, &known, ARGS(A_I(project_id), A_S(repository), A_S(digest)), out);
 }
 
-enum err blob_in_project(struct ctx *c, int64_t project_id, int64_t blob_id, bool *out)
-{
-    int64_t count;
-    TRY(sql_i64(c, &in_project, ARGS(A_I(project_id), A_I(blob_id)), &count));
-    *out = count > 0;
-    return E_OK;
-}
-
 enum err blob_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out)
 {
     return sql_rows(c, &page_of, ARGS(A_I(after_id), A_I(n)), blob_fields, sizeof(struct blob),
                     out);
 }
 
-enum err artifact_blobs(struct ctx *c, int64_t artifact_id, struct list *out)
+enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out)
 {
     return sql_rows(c, &used_by, ARGS(A_I(artifact_id)), blob_fields, sizeof(struct blob), out);
 }
@@ -202,7 +190,6 @@ enum err blob_unlink(struct ctx *c, int64_t repository_id, int64_t blob_id)
     if (!linked)
         return E_NOT_FOUND;
     TRY(candidate(c, blob_id, c->tx->now));
-    TRY(release_link(c, repository_id, blob_id));
     return sql_run(c, &link_drop, ARGS(A_I(repository_id), A_I(blob_id)), NULL);
 }
 

@@ -19,8 +19,6 @@ enum err blob_by_digest(struct ctx *c, struct str digest, struct blob *out);
 /* Any living state (EXPECTED too) and linked to the repository; E_NOT_FOUND. For the proxy. */
 enum err blob_known(struct ctx *c, int64_t project_id, struct str repository, struct str digest,
                     struct blob *out);
-/* Does a repository of the project hold it already? Then it costs no quota. */
-enum err blob_in_project(struct ctx *c, int64_t project_id, int64_t blob_id, bool *out);
 /* ACTIVE and linked to the repository; E_NOT_FOUND. For GET and HEAD. */
 enum err blob_in_repository(struct ctx *c, int64_t project_id, struct str repository,
                             struct str digest, struct blob *out);

@@ -7,7 +7,7 @@
  * with a snapshot older than the lock it waited for, and condemn a blob that a push has just used.
  */
 #include "meta/blob.h"
-#include "meta/release.h"
+#include "meta/usage.h"
 
 static const struct field gc_fields[] = {
     FIELD(struct gc_blob, id, 0, 0),
@@ -30,12 +30,6 @@ STATEMENT lock = SQL("SELECT state FROM blob WHERE id = $1" LOCK_UPDATE);
 STATEMENT references = SQL("SELECT count(*) FROM artifact_blob WHERE blob_id = $1");
 STATEMENT last_lease =
     SQL("SELECT COALESCE(max(lease_until), 0) FROM repo_blob WHERE blob_id = $1");
-STATEMENT idle_links =
-    SQL("SELECT l.repository_id AS id FROM repo_blob l WHERE l.blob_id = $1 AND l.lease_until <= "
-        "$2 AND "
-        "NOT EXISTS (SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id WHERE "
-        "x.blob_id = $1 AND a.repository_id = l.repository_id) ORDER BY l.repository_id");
-STATEMENT unlink_idle = SQL("DELETE FROM repo_blob WHERE repository_id = $1 AND blob_id = $2");
 STATEMENT forget_candidate = SQL("DELETE FROM gc_candidate WHERE blob_id = $1");
 STATEMENT postpone = SQL("UPDATE gc_candidate SET review_after = $2 WHERE blob_id = $1");
 STATEMENT condemn = SQL("UPDATE blob SET state = $2, condemned_at = $3 WHERE id = $1");
@@ -66,20 +60,6 @@ enum err gc_deleting(struct ctx *c, int64_t n, struct list *out)
     return list(c, &deleting, ARGS(A_I(n)), out);
 }
 
-/* Links whose lease is over and that no manifest of their repository uses go; access ends with
-   them, repository by repository. The blob's row is locked. */
-static enum err drop_idle_links(struct ctx *c, int64_t blob_id)
-{
-    struct list links;
-    TRY(list(c, &idle_links, ARGS(A_I(blob_id), A_T(c->tx->now)), &links));
-    struct gc_blob *l = links.items;
-    for (size_t i = 0; i < links.count; i++) {
-        TRY(release_link(c, l[i].id, blob_id));
-        TRY(sql_run(c, &unlink_idle, ARGS(A_I(l[i].id), A_I(blob_id)), NULL));
-    }
-    return E_OK;
-}
-
 /* What keeps the blob: a reference, or a lease (its end). The blob's row is locked. */
 static enum err look(struct ctx *c, int64_t blob_id, bool *used, int64_t *lease)
 {
@@ -100,7 +80,7 @@ enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *out)
     TRY(sql_i64(c, &lock, ARGS(A_I(blob_id)), &state));
     if (state != STATE_EXPECTED && state != STATE_ACTIVE && state != STATE_QUARANTINED)
         return sql_run(c, &forget_candidate, ARGS(A_I(blob_id)), NULL);
-    TRY(drop_idle_links(c, blob_id));
+    TRY(usage_end_links(c, &blob_id, 1));
     TRY(look(c, blob_id, &used, &lease));
     if (!used && lease)
         return sql_run(c, &postpone, ARGS(A_I(blob_id), A_I(lease)), NULL);
@@ -127,7 +107,7 @@ enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *out)
     TRY(look(c, blob_id, &used, &lease));
     if (used || lease)
         return sql_run(c, &revive, ARGS(A_I(blob_id)), NULL);
-    TRY(drop_idle_links(c, blob_id));
+    TRY(usage_end_links(c, &blob_id, 1));
     TRY(sql_run(c, &tombstone, ARGS(A_I(blob_id)), NULL));
     *out = true;
     return E_OK;

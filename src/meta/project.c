@@ -3,8 +3,7 @@
  * endpoint and the principal's roles in it.
  *
  * storage_used counts the distinct ACTIVE blobs linked to the project's repositories and its
- * manifests. Pushing charges it; whatever removes a link or a manifest gives back; a recount sets
- * it right.
+ * manifests; meta/usage.h keeps it.
  */
 #include "meta/project.h"
 
@@ -177,13 +176,6 @@ STATEMENT drop = SQL("DELETE FROM project WHERE id = $1");
 STATEMENT quota = SQL("SELECT storage_limit AS storage_limit, storage_used AS storage_used "
                       "FROM project WHERE id = $1" LOCK_UPDATE);
 STATEMENT set_used = SQL("UPDATE project SET storage_used = $2 WHERE id = $1");
-STATEMENT count_blobs =
-    SQL("SELECT CAST(COALESCE(sum(size), 0) AS BIGINT) FROM blob WHERE state = 2 AND id IN (SELECT "
-        "l.blob_id FROM repo_blob l JOIN repository r ON r.id = l.repository_id WHERE "
-        "r.project_id = $1)");
-STATEMENT count_manifests = SQL(
-    "SELECT CAST(COALESCE(sum(length(a.payload)), 0) AS BIGINT) FROM artifact a JOIN repository r "
-    "ON r.id = a.repository_id WHERE r.project_id = $1");
 
 enum err project_update(struct ctx *c, const struct project *p)
 {
@@ -250,16 +242,4 @@ enum err project_charge(struct ctx *c, int64_t id, int64_t bytes, bool enforce)
                     STR(size_text(c, bytes)), STR(size_text(c, p.storage_used)),
                     STR(size_text(c, p.storage_limit)));
     return sql_run(c, &set_used, ARGS(A_I(id), A_I(i64_max(used, 0))), NULL);
-}
-
-enum err project_recount(struct ctx *c, int64_t id, int64_t *used)
-{
-    struct project p = {0};
-    int64_t blobs, manifests;
-    TRY(sql_row(c, &quota, ARGS(A_I(id)), project_row_fields, &p));
-    TRY(sql_i64(c, &count_blobs, ARGS(A_I(id)), &blobs));
-    TRY(sql_i64(c, &count_manifests, ARGS(A_I(id)), &manifests));
-    TRY(sql_run(c, &set_used, ARGS(A_I(id), A_I(blobs + manifests)), NULL));
-    *used = blobs + manifests;
-    return E_OK;
 }

@@ -68,8 +68,5 @@ enum err project_delete(struct ctx *c, int64_t id); /* E_PRECONDITION while it h
 /* Adds to storage_used under the row's lock; E_DENIED in Harbor's words when it would exceed the
    limit and enforce is set. */
 enum err project_charge(struct ctx *c, int64_t id, int64_t bytes, bool enforce);
-/* storage_used made anew: the sizes of the distinct ACTIVE blobs linked to the project's
-   repositories and of its manifests. Links and manifests that go give their bytes back alone. */
-enum err project_recount(struct ctx *c, int64_t id, int64_t *used);
 
 #endif

@@ -1,11 +1,10 @@
 /*
  * Repositories. Deleting one takes its tags, manifests and links; the blobs become candidates of
- * garbage collection and the project gets its bytes back.
+ * garbage collection. Its caller counts the project's usage again.
  */
 #include "meta/repository.h"
 
 #include "meta/artifact.h"
-#include "meta/release.h"
 #include "meta/visible.h"
 
 const struct field repository_fields[] = {
@@ -126,7 +125,6 @@ enum err repository_delete(struct ctx *c, int64_t id)
     TRY(sql_i64(c, &lock, ARGS(A_I(id)), &found));
     if (!found)
         return E_NOT_FOUND;
-    TRY(release_repository(c, id));
     TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
     for (size_t i = 0; i < COUNT(steps); i++)
         TRY(sql_run(c, steps[i], ARGS(A_I(id)), NULL));
