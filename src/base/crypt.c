@@ -188,11 +188,17 @@ static void argon_enter(void)
         continue;
 }
 
+/* libsodium wants a pointer even where there is nothing to read. */
+static const char *readable(struct str password)
+{
+    return password.p ? password.p : "";
+}
+
 enum err password_hash(struct ctx *c, struct str password, struct str *out)
 {
     char *text = arena_alloc(&c->mem, crypto_pwhash_STRBYTES);
     argon_enter();
-    int rc = crypto_pwhash_str_alg(text, password.p, password.n, ARGON_OPS, ARGON_MEM,
+    int rc = crypto_pwhash_str_alg(text, readable(password), password.n, ARGON_OPS, ARGON_MEM,
                                    crypto_pwhash_ALG_ARGON2ID13);
     sem_post(&argon_slots);
     if (rc != 0)
@@ -208,7 +214,7 @@ bool password_verify(struct str hash, struct str password)
         return false;
     memcpy(text, hash.p, hash.n);
     argon_enter();
-    int rc = crypto_pwhash_str_verify(text, password.p, password.n);
+    int rc = crypto_pwhash_str_verify(text, readable(password), password.n);
     sem_post(&argon_slots);
     return rc == 0;
 }
@@ -217,7 +223,7 @@ void password_verify_nobody(struct str password)
 {
     unsigned char out[32], salt[crypto_pwhash_SALTBYTES] = {7};
     argon_enter();
-    if (crypto_pwhash(out, sizeof out, password.p, password.n, salt, ARGON_OPS, ARGON_MEM,
+    if (crypto_pwhash(out, sizeof out, readable(password), password.n, salt, ARGON_OPS, ARGON_MEM,
                       crypto_pwhash_ALG_ARGON2ID13) != 0)
         sodium_memzero(out, sizeof out);
     sem_post(&argon_slots);

@@ -96,15 +96,25 @@ static struct query_term *slot(struct list_query *q, struct str key)
     return q->term_count < QUERY_TERMS_MAX ? &q->terms[q->term_count++] : NULL;
 }
 
+/* A database takes neither NUL nor broken UTF-8 for text. */
+static enum err check_text(struct ctx *c, struct str text, const char *what)
+{
+    if (text.n > QUERY_TEXT_MAX)
+        return fail(c, E_BAD_REQUEST, "%s has more than %d bytes", what, QUERY_TEXT_MAX);
+    if (str_find(text, '\0') >= 0 || !utf8_valid(text))
+        return fail(c, E_BAD_REQUEST, "%s is not UTF-8 text", what);
+    return E_OK;
+}
+
 enum err query_parse(struct ctx *c, struct str q, struct list_query *out)
 {
     struct list_query parsed = *out;
-    if (q.n > QUERY_TEXT_MAX)
-        return fail(c, E_BAD_REQUEST, "the query has more than %d bytes", QUERY_TEXT_MAX);
+    TRY(check_text(c, q, "the query"));
     /* Harbor's portal escapes q once more than its URL */
     struct str decoded;
     if (percent_decode(&c->mem, q, true, &decoded))
         q = decoded;
+    TRY(check_text(c, q, "the query"));
     parsed.term_count = 0;
     q = str_trim(q);
     for (bool more = q.n > 0; more;) {
@@ -129,8 +139,7 @@ enum err query_parse_sort(struct ctx *c, struct str sort, struct list_query *out
 {
     struct str columns[QUERY_SORTS_MAX];
     size_t n = 0;
-    if (sort.n > QUERY_TEXT_MAX)
-        return fail(c, E_BAD_REQUEST, "sort has more than %d bytes", QUERY_TEXT_MAX);
+    TRY(check_text(c, sort, "sort"));
     while (sort.n) {
         struct str column = str_trim(str_cut(&sort, ','));
         if (column.n == 0)

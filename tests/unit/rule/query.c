@@ -48,6 +48,8 @@ static const struct {
     {"a={1)", NULL},
     {"a=(1", NULL},
     {"a={\"b}", NULL},
+    {"a=\xFF", NULL},
+    {"a=%FF", NULL},
 };
 
 static const char *written(struct buf *b, const struct list_query *q)
