@@ -407,3 +407,10 @@ enum err flight_source(struct ctx *c, struct flight *f, int64_t from, struct sou
     *out = &r->source;
     return E_OK;
 }
+
+enum err source_settle(struct ctx *c, struct source *s)
+{
+    if (s->until != reader_until) /* a far range proves itself before its last bytes */
+        return E_OK;
+    return flight_settle(c, ((struct reader *)s)->flight);
+}

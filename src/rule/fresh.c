@@ -63,6 +63,8 @@ static struct fresh_answer fetch(const struct fresh_question *q)
 {
     if (q->endpoint == ENDPOINT_NO_GETS || q->endpoint == ENDPOINT_PULL_LIMIT)
         return in_trouble(q, pull_limit);
+    if (q->endpoint != ENDPOINT_OPEN)
+        return before_asking(q);
     return say(FRESH_FETCH, q->cached ? FRESH_MOVED_REASON : FRESH_MISSING_REASON);
 }
 

@@ -1,0 +1,625 @@
+/*
+ * The proxy cache's use cases: look at what the store has, let rule/fresh.h decide, ask, serve.
+ *
+ * A request never writes and never fetches by itself: questions run in registry/ask.c, blob fetches
+ * in registry/flight.c, both shared by all who want the same. What is left here is the straight
+ * line of one pull, its outcome for log and metrics, and the words of a refusal.
+ */
+#include "registry/proxy.h"
+
+#include "base/log.h"
+#include "base/metric.h"
+#include "blob/store.h"
+#include "meta/blob.h"
+#include "meta/repository.h"
+#include "meta/tag.h"
+#include "registry/ask.h"
+#include "registry/far.h"
+#include "registry/ledger.h"
+#include "registry/tally.h"
+#include "rule/glob.h"
+#include "rule/settings.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define STEPS_MAX 8   /* of one pull's straight line; more is our bug */
+#define QUEUE_MAX_S 2 /* a wish to wait so long is heeded instead of passed on */
+
+static int64_t number(struct str text, int64_t otherwise)
+{
+    int64_t n;
+    return text.n && str_to_i64(text, &n) ? n : otherwise;
+}
+
+static const struct endpoint *upstream(const struct place *at)
+{
+    return &at->access->endpoint;
+}
+
+static struct conditions *conditions_of(struct ctx *c)
+{
+    return flights_conditions(c->sv->flights);
+}
+
+enum err proxy_filter(struct ctx *c, const struct place *at)
+{
+    struct str pattern = at->access->project.proxy_cache_filter_pattern;
+    if (!pattern.n || glob_match(pattern, at->repository))
+        return E_OK;
+    return fail(c, E_NAME_UNKNOWN, "repository %.*s is not offered by proxy project %.*s",
+                STR(at->repository), STR(at->access->project.name));
+}
+
+/* The refusal in the upstream's own status and words. */
+static enum err refuse(struct ctx *c, const struct place *at, struct fresh_answer a, int status,
+                       int64_t retry_after_s, struct str words)
+{
+    metric_add(M_proxy_refused, 1);
+    c->retry_after = retry_after_s;
+    if (status && a.err != E_MANIFEST_UNKNOWN && a.err != E_BLOB_UNKNOWN)
+        c->status = status;
+    if (a.err == E_MANIFEST_UNKNOWN || a.err == E_BLOB_UNKNOWN)
+        return fail(c, a.err, "%.*s: not found at upstream %.*s", STR(at->repository),
+                    STR(upstream(at)->name));
+    return fail(c, a.err, "upstream %.*s: %s%s%.*s", STR(upstream(at)->name),
+                fresh_reason_text(a.reason), words.n ? ": " : "", STR(words));
+}
+
+/* ---- manifests
+ * ------------------------------------------------------------------------------------ */
+
+struct pull { /* one manifest pull on its way */
+    struct ctx *c;
+    const struct place *at;
+    struct str reference;
+    bool head;
+    const struct manifest_row *local; /* NULL = not cached */
+    struct fresh_question q;
+    struct condition condition; /* as looked at last */
+    struct ask_answer said;     /* the last answer */
+    bool asked, patient, queued;
+    struct pulled_manifest *out;
+};
+
+static enum err give_row(struct pull *p, const struct manifest_row *row, enum outcome outcome)
+{
+    *p->out = (struct pulled_manifest){
+        .digest = row->digest,
+        .media_type = row->media_type,
+        .payload = row->payload,
+        .subject_digest = row->subject_digest,
+        .size = (int64_t)row->payload.n,
+        .outcome = outcome,
+        .stale = outcome == OUTCOME_STALE,
+    };
+    metric_add(outcome == OUTCOME_HIT           ? M_proxy_hits
+               : outcome == OUTCOME_REVALIDATED ? M_proxy_revalidated
+                                                : M_proxy_stale,
+               1);
+    if (!p->head) {
+        metric_add(M_proxy_pulls_saved, 1);
+        tally_pull(row->repository_id, row->artifact_id, row->tag_id);
+    }
+    return E_OK;
+}
+
+static enum err find_row(struct pull *p, struct str digest, struct manifest_row *row)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(p->c, &tx));
+    return manifest_by_digest(p->c, p->at->access->project.project_id, p->at->repository, digest,
+                              row);
+}
+
+/* From the cache. After a HEAD it is the row of the digest that upstream named, whatever the tag
+   was when this request looked first. *gone: it has left the store meanwhile. */
+static enum err serve(struct pull *p, struct fresh_answer a, bool *gone)
+{
+    enum outcome outcome = p->asked ? OUTCOME_REVALIDATED : OUTCOME_HIT;
+    if (a.verdict == FRESH_STALE)
+        return give_row(p, p->local, OUTCOME_STALE);
+    if (!p->asked || p->q.heard == HEARD_NOTHING ||
+        (p->local && str_eq(p->local->digest, p->said.manifest.digest)))
+        return give_row(p, p->local, outcome);
+    struct manifest_row row = {0};
+    *gone = find_row(p, p->said.manifest.digest, &row) != E_OK || row.state != STATE_ACTIVE;
+    if (*gone)
+        return E_OK;
+    if (p->local && !row.tag_id)
+        row.tag_id = p->local->tag_id;
+    return give_row(p, &row, outcome);
+}
+
+static enum err ask_head(struct pull *p)
+{
+    const struct project *project = &p->at->access->project;
+    int64_t budget = number(project->proxy_budget_ms, p->c->sv->settings->proxy_budget_ms);
+    struct ask_want w = {
+        .kind = ASK_HEAD,
+        .at = p->at,
+        .ref = p->reference,
+        .budget_ms = p->q.cached && !p->patient ? i64_max(1, budget) : 0,
+        .keep_time = p->q.window_s > 0 || p->q.max_stale_s >= 0,
+        .cached = p->q.cached,
+    };
+    p->asked = true;
+    enum err known =
+        condition_absent(conditions_of(p->c), upstream(p->at), p->at->repository, p->reference);
+    if (known != E_OK) {
+        p->said = (struct ask_answer){.err = known, .status = 502};
+        p->q.heard = known == E_DENIED ? HEARD_DENIED : HEARD_NOT_FOUND;
+        return E_OK;
+    }
+    TRY(ask(p->c, &w, &p->said));
+    p->q.heard = p->said.heard;
+    p->patient = true; /* asked again after the budget, the copy is too old to be served */
+    if (!p->said.joined)
+        condition_absent_note(conditions_of(p->c), upstream(p->at), p->at->repository, p->reference,
+                              p->said.err);
+    return E_OK;
+}
+
+static void give_answer(struct pull *p)
+{
+    const struct oci_manifest *m = &p->said.manifest;
+    *p->out = (struct pulled_manifest){
+        .digest = m->digest,
+        .media_type = m->media_type,
+        .payload = m->payload,
+        .size = m->size,
+        .outcome = p->said.joined ? OUTCOME_COALESCED : OUTCOME_MISS,
+    };
+    metric_add(p->said.joined ? M_proxy_coalesced : M_proxy_misses, 1);
+}
+
+/* The manifest is stored by now (or cannot be); the pull is counted under its row. A tag whose
+   fetch was another's gets its row here. */
+static void settle_fetched(struct pull *p, struct str tag)
+{
+    struct manifest_row row = {0};
+    if (find_row(p, p->said.manifest.digest, &row) != E_OK || row.state != STATE_ACTIVE)
+        return; /* passed on without being stored; the reason is in the log */
+    p->out->subject_digest = row.subject_digest;
+    if (tag.n && p->said.joined) {
+        struct ctx *c = p->c;
+        CLEANUP(tx_end) struct tx tx = {0};
+        struct tag now;
+        enum err err = tx_begin(c, &tx);
+        if (err == E_OK && tag_by_name(c, row.repository_id, tag, &now) == E_OK &&
+            now.artifact_id == row.artifact_id)
+            err = E_OK;
+        else if (err == E_OK)
+            err = tag_put(c, row.repository_id, tag, row.artifact_id, true);
+        if (err == E_OK)
+            err = tx_commit(&tx);
+        if (err != E_OK) /* the next pull moves it */
+            log_warn("proxy", "cannot move tag %.*s: %s", STR(tag), c->msg);
+    }
+    tally_pull(row.repository_id, row.artifact_id, row.tag_id);
+}
+
+/* GET by digest, by tag only when the HEAD did not name one. */
+static enum err fetch(struct pull *p, bool *given)
+{
+    bool sure = p->q.by_digest || (p->asked && p->said.manifest.digest.n);
+    struct str tag = p->q.by_digest ? NO_STR : p->reference;
+    struct ask_want w = {
+        .kind = ASK_GET,
+        .at = p->at,
+        .ref = p->q.by_digest || !sure ? p->reference : p->said.manifest.digest,
+        .tag = tag,
+    };
+    struct str ref = str_dup(&p->c->mem, w.ref);
+    w.ref = ref;
+    enum err known = condition_absent(conditions_of(p->c), upstream(p->at), p->at->repository, ref);
+    if (known != E_OK) {
+        p->said = (struct ask_answer){.err = known, .status = 502};
+        p->q.heard = known == E_DENIED ? HEARD_DENIED : HEARD_NOT_FOUND;
+        return E_OK;
+    }
+    TRY(ask(p->c, &w, &p->said));
+    if (p->said.err == E_OK) {
+        give_answer(p);
+        settle_fetched(p, tag);
+        *given = true;
+        return E_OK;
+    }
+    if (!p->said.joined)
+        condition_absent_note(conditions_of(p->c), upstream(p->at), p->at->repository, ref,
+                              p->said.err);
+    p->q.heard = p->said.heard;
+    return E_OK;
+}
+
+/* May the next question be put? Looked at only when one would follow. */
+static struct fresh_answer look(struct pull *p, enum condition_use use)
+{
+    if (p->c->sv->settings->proxy_offline)
+        p->q.endpoint = ENDPOINT_OFFLINE;
+    else {
+        condition_look(conditions_of(p->c), upstream(p->at), use, &p->condition);
+        p->q.endpoint = p->condition.state;
+    }
+    return fresh_decide(&p->q);
+}
+
+/* A short wish of the upstream to wait is heeded once, so that clients (dockerd above all) do not
+   turn away from us. */
+static bool queue(struct pull *p, struct fresh_answer a)
+{
+    int64_t wait = p->said.heard == HEARD_BUSY ? p->said.retry_after_s : p->condition.retry_after_s;
+    if (p->queued || a.reason != FRESH_BUSY_REASON || wait < 1 || wait > QUEUE_MAX_S)
+        return false;
+    usleep((useconds_t)(wait * 1000000 + 50000));
+    p->queued = true;
+    p->asked = false;
+    p->q.heard = HEARD_NOTHING;
+    p->said = (struct ask_answer){0};
+    return true;
+}
+
+static enum err refuse_pull(struct pull *p, struct fresh_answer a)
+{
+    if (p->q.endpoint != ENDPOINT_OPEN && p->said.err == E_OK)
+        return refuse(p->c, p->at, a, p->condition.status, p->condition.retry_after_s,
+                      str_of(p->condition.reason));
+    return refuse(p->c, p->at, a, p->said.status, p->said.retry_after_s, p->said.reason);
+}
+
+/* One step of the line; *done when the reply is in p->out. */
+static enum err step(struct pull *p, struct fresh_answer *a, bool *done)
+{
+    bool gone = false;
+    switch (a->verdict) {
+    case FRESH_SERVE:
+    case FRESH_STALE:
+        TRY(serve(p, *a, &gone));
+        *done = !gone;
+        if (gone)
+            p->q.heard = HEARD_NEW;
+        break;
+    case FRESH_REVALIDATE:
+        TRY(ask_head(p));
+        *done = p->head && p->q.heard == HEARD_NEW;
+        if (*done)
+            give_answer(p);
+        break;
+    case FRESH_FETCH:
+        if (p->head && p->q.by_digest && !p->asked) {
+            TRY(ask_head(p));
+            *done = p->q.heard == HEARD_NEW;
+            if (*done)
+                give_answer(p);
+            break;
+        }
+        if (p->asked) { /* the HEAD may have told that the limit is reached */
+            *a = look(p, USE_GET);
+            if (a->verdict != FRESH_FETCH)
+                return E_OK;
+        }
+        TRY(fetch(p, done));
+        break;
+    case FRESH_REFUSE: return queue(p, *a) ? E_OK : refuse_pull(p, *a);
+    }
+    *a = *done ? *a : fresh_decide(&p->q);
+    return E_OK;
+}
+
+enum err proxy_manifest(struct ctx *c, const struct place *at, struct str reference, bool head,
+                        const struct manifest_row *local, struct pulled_manifest *out)
+{
+    const struct project *project = &at->access->project;
+    struct pull p = {
+        .c = c, .at = at, .reference = reference, .head = head, .local = local, .out = out};
+    metric_add(M_proxy_requests, 1);
+    TRY(proxy_filter(c, at));
+    p.q = (struct fresh_question){
+        .by_digest = str_find(reference, ':') >= 0,
+        .cached = local != NULL,
+        .age_s = -1,
+        .window_s = number(project->proxy_window_s, c->sv->settings->proxy_window_s),
+        .max_stale_s = number(project->proxy_max_stale_s, -1),
+        .keep_gone = str_eq(project->proxy_cache_local_on_not_found, S("true")),
+    };
+    if (local && local->checked_at.us > 0)
+        p.q.age_s = i64_max(0, (clock_now().us - local->checked_at.us) / SECOND_US);
+    c->msg[0] = 0;
+    struct fresh_answer a = fresh_decide(&p.q);
+    if (a.verdict != FRESH_SERVE)
+        a = look(&p, USE_HEAD);
+    bool done = false;
+    for (int i = 0; i < STEPS_MAX && !done; i++)
+        TRY(step(&p, &a, &done));
+    return done ? E_OK
+                : fail(c, E_UPSTREAM, "upstream %.*s gives no steady answer",
+                       STR(upstream(at)->name));
+}
+
+/* ---- blobs
+ * ------------------------------------------------------------------------------------------ */
+
+static struct fresh_answer trouble(enum fresh_heard heard, enum err err)
+{
+    struct fresh_question q = {.by_digest = true, .max_stale_s = -1, .heard = heard};
+    struct fresh_answer a = fresh_decide(&q);
+    if (err == E_BLOB_UNKNOWN || a.err == E_MANIFEST_UNKNOWN)
+        a.err = E_BLOB_UNKNOWN;
+    return a;
+}
+
+/* Is the upstream to be asked for content at all? */
+static enum err may_ask(struct ctx *c, const struct place *at)
+{
+    struct fresh_question q = {.by_digest = true, .max_stale_s = -1};
+    struct condition now = {.state = ENDPOINT_OFFLINE};
+    if (!c->sv->settings->proxy_offline)
+        condition_look(conditions_of(c), upstream(at), USE_CONTENT, &now);
+    q.endpoint = now.state;
+    struct fresh_answer a = fresh_decide(&q);
+    if (a.verdict != FRESH_REFUSE)
+        return E_OK;
+    return refuse(c, at, a, now.status, now.retry_after_s, str_of(now.reason));
+}
+
+/* The upstream's word on a blob: 200 with its size, or a refusal. */
+static enum err ask_blob(struct ctx *c, const struct place *at, const struct digest *d,
+                         int64_t *size)
+{
+    struct ask_want w = {.kind = ASK_HEAD_BLOB, .at = at, .ref = digest_str(d)};
+    struct ask_answer said;
+    enum err known = condition_absent(conditions_of(c), upstream(at), at->repository, w.ref);
+    if (known != E_OK)
+        return refuse(c, at, trouble(known == E_DENIED ? HEARD_DENIED : HEARD_NOT_FOUND, known),
+                      502, 0, NO_STR);
+    TRY(ask(c, &w, &said));
+    if (said.err == E_OK) {
+        *size = said.size;
+        return E_OK;
+    }
+    if (!said.joined)
+        condition_absent_note(conditions_of(c), upstream(at), at->repository, w.ref, said.err);
+    return refuse(c, at, trouble(said.heard, said.err), said.status, said.retry_after_s,
+                  said.reason);
+}
+
+/* Does a stored manifest of this repository name the blob? Then its size is known, too. */
+static bool is_known(struct ctx *c, const struct place *at, const struct digest *d, int64_t *size)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct blob b;
+    if (tx_read(c, &tx) != E_OK ||
+        blob_known(c, at->access->project.project_id, at->repository, digest_str(d), &b) != E_OK)
+        return false;
+    *size = b.size;
+    return true;
+}
+
+/* A flight found the bytes in the store, or has put them there. */
+static enum err from_store(struct ctx *c, const struct place *at, const struct digest *d,
+                           struct pulled_blob *out)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct blob b;
+    TRY(tx_read(c, &tx));
+    enum err err =
+        blob_in_repository(c, at->access->project.project_id, at->repository, digest_str(d), &b);
+    tx_end(&tx);
+    if (err == E_NOT_FOUND)
+        return fail(c, E_UNAVAILABLE, "blob %s left the store in this moment", d->text);
+    TRY(err);
+    int fd;
+    int64_t size;
+    TRY(store_read(c, b.phys_key, &fd, &size));
+    *out = (struct pulled_blob){
+        .digest = str_dup(&c->mem, digest_str(d)),
+        .size = size,
+        .outcome = OUTCOME_HIT,
+        .body = {.kind = BODY_FILE, .fd = fd, .end = size},
+    };
+    metric_add(M_proxy_hits, 1);
+    metric_add(M_proxy_bytes_saved, size);
+    return E_OK;
+}
+
+/* The body that follows the flight, or runs ahead of it. */
+static enum err follow(struct ctx *c, const struct place *at, struct flight *f, int64_t from,
+                       struct source **out)
+{
+    TRY(flight_source(c, f, from, out));
+    int64_t size = flight_size(f), have = flight_have(f);
+    bool far = size > 0 && from - have > FLIGHT_FAR && from < size - FLIGHT_TAIL &&
+               !str_eq(c->sv->settings->proxy_range, S("wait"));
+    if (far)
+        return far_source(c, f, at, from, size, *out, out);
+    return E_OK;
+}
+
+static enum err fly(struct ctx *c, const struct place *at, const struct digest *d, int64_t size,
+                    int64_t from, struct pulled_blob *out)
+{
+    struct flight_want w = {
+        .at = at,
+        .digest = d,
+        .size = size,
+        .limit = i64_max(0, number(at->access->project.proxy_speed_kb, 0)) * 128,
+    };
+    struct flight *f;
+    bool here, led;
+    enum err err = flight_join(c, &w, &f, &here, &led);
+    if (err != E_OK) {
+        metric_add(M_proxy_refused, 1);
+        condition_absent_note(conditions_of(c), upstream(at), at->repository, digest_str(d),
+                              led ? err : E_OK);
+        return err;
+    }
+    if (here)
+        return from_store(c, at, d, out);
+    struct source *source = NULL;
+    if (from > 0 && str_eq(c->sv->settings->proxy_range, S("wait")))
+        err = flight_settle(c, f);
+    if (err == E_OK)
+        err = follow(c, at, f, from, &source);
+    if (err == E_OK) {
+        int64_t end = flight_size(f);
+        *out = (struct pulled_blob){
+            .digest = str_dup(&c->mem, digest_str(d)),
+            .size = end,
+            .outcome = led ? OUTCOME_MISS : OUTCOME_COALESCED,
+            .filling = true,
+            .body = {.kind = BODY_SOURCE, .fd = -1, .source = source, .end = end},
+        };
+        metric_add(led ? M_proxy_misses : M_proxy_coalesced, 1);
+    }
+    flight_release(f);
+    return err;
+}
+
+enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
+                    int64_t from, struct pulled_blob *out)
+{
+    int64_t size = -1;
+    metric_add(M_proxy_requests, 1);
+    TRY(proxy_filter(c, at));
+    c->msg[0] = 0;
+    bool known = is_known(c, at, d, &size);
+    if (head || !known) {
+        TRY(may_ask(c, at));
+        int64_t said;
+        TRY(ask_blob(c, at, d, &said));
+        size = said >= 0 ? said : size;
+    } else if (!flight_flying(c->sv->flights, d)) {
+        /* What another repository of the store holds is linked even when upstream is away. */
+        CLEANUP(tx_end) struct tx tx = {0};
+        struct blob b;
+        bool stored = tx_read(c, &tx) == E_OK && blob_by_digest(c, digest_str(d), &b) == E_OK &&
+                      b.state == STATE_ACTIVE;
+        tx_end(&tx);
+        if (!stored)
+            TRY(may_ask(c, at));
+    }
+    if (!head)
+        return fly(c, at, d, size, from, out);
+    *out = (struct pulled_blob){
+        .digest = str_dup(&c->mem, digest_str(d)),
+        .size = size,
+        .outcome = OUTCOME_MISS,
+        .body = {.kind = BODY_NONE, .fd = -1},
+    };
+    metric_add(M_proxy_misses, 1);
+    return E_OK;
+}
+
+enum err proxy_blob_settle(struct ctx *c, struct pulled_blob *b)
+{
+    if (!b->filling || b->body.kind != BODY_SOURCE)
+        return E_OK;
+    TRY(source_settle(c, b->body.source));
+    b->filling = false;
+    return E_OK;
+}
+
+/* ---- tags and referrers
+ * ------------------------------------------------------------------------------ */
+
+static enum err local_tags(struct ctx *c, const struct place *at, struct str last, int64_t n,
+                           struct strs *out, bool *exists)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct repository repo;
+    *out = (struct strs){0};
+    TRY(tx_read(c, &tx));
+    enum err err = repository_by_name(c, at->access->project.project_id, at->repository, &repo);
+    *exists = err == E_OK;
+    if (err == E_NOT_FOUND)
+        return E_OK;
+    TRY(err);
+    return tag_names(c, repo.id, last, n, out);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* Sorted union after `last`, cut at n. */
+static enum err unite(struct ctx *c, const struct strs *ours, const struct strs *theirs,
+                      struct str last, int64_t n, struct strs *out, bool *more)
+{
+    struct str *all = arena_array(&c->mem, ours->count + theirs->count + 1, sizeof *all);
+    if (!all)
+        return fail(c, E_UPSTREAM, "the upstream lists too many tags");
+    size_t count = 0;
+    for (size_t i = 0; i < ours->count; i++)
+        all[count++] = ours->items[i];
+    for (size_t i = 0; i < theirs->count; i++)
+        if (!last.n || str_cmp(theirs->items[i], last) > 0)
+            all[count++] = theirs->items[i];
+    qsort(all, count, sizeof *all, by_name);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!kept || !str_eq(all[kept - 1], all[i]))
+            all[kept++] = all[i];
+    *more = (int64_t)kept > n;
+    *out = (struct strs){all, *more ? (size_t)n : kept};
+    return E_OK;
+}
+
+enum err proxy_tags(struct ctx *c, const struct place *at, struct str last, int64_t n,
+                    struct strs *out, bool *more)
+{
+    struct strs ours, theirs = {0};
+    struct oci_status st = {.limit = -1, .remaining = -1};
+    bool exists;
+    n = n < 0 ? INT64_C(1) << 20 : n;
+    TRY(proxy_filter(c, at));
+    TRY(local_tags(c, at, last, n + 1, &ours, &exists));
+    enum err err = may_ask(c, at);
+    if (err == E_OK) {
+        err = oci_tags(c, upstream(at), at->repository, &theirs, &st);
+        condition_note(conditions_of(c), upstream(at), err, &st);
+        ledger_note(c, upstream(at), &st);
+        if (err != E_OK && !exists) {
+            bool gone = err == E_NAME_UNKNOWN || err == E_NOT_FOUND || err == E_MANIFEST_UNKNOWN;
+            if (gone)
+                return fail(c, E_NAME_UNKNOWN, "repository %.*s is not known to upstream %.*s",
+                            STR(at->repository), STR(upstream(at)->name));
+            c->status = condition_status(err, &st);
+            c->retry_after = st.retry_after_s;
+            return err == E_DENIED ? E_UPSTREAM : err;
+        }
+    }
+    if (err != E_OK && !exists)
+        return err;
+    if (err != E_OK) { /* ours alone */
+        log_info("proxy", "tags of %.*s without upstream: %s", STR(at->repository), c->msg);
+        theirs = (struct strs){0};
+        c->status = 0;
+        c->retry_after = 0;
+    }
+    return unite(c, &ours, &theirs, last, n, out, more);
+}
+
+enum err proxy_referrers(struct ctx *c, const struct place *at, struct str digest,
+                         struct str artifact_type, struct str *index_out, bool *found)
+{
+    struct oci_status st = {.limit = -1, .remaining = -1};
+    struct condition now = {.state = ENDPOINT_OFFLINE};
+    *found = false;
+    TRY(proxy_filter(c, at));
+    if (str_eq(at->access->project.proxy_referrer_api, S("false")))
+        return E_OK;
+    if (!c->sv->settings->proxy_offline)
+        condition_look(conditions_of(c), upstream(at), USE_CONTENT, &now);
+    if (now.state != ENDPOINT_OPEN)
+        return E_OK;
+    enum err err =
+        oci_referrers(c, upstream(at), at->repository, digest, artifact_type, index_out, &st);
+    condition_note(conditions_of(c), upstream(at), err, &st);
+    ledger_note(c, upstream(at), &st);
+    *found = err == E_OK;
+    if (err != E_OK) /* most upstreams have no such API: the store answers */
+        log_debug("proxy", "referrers of %.*s at %.*s: %s", STR(digest), STR(upstream(at)->name),
+                  c->msg);
+    return E_OK;
+}
