@@ -423,9 +423,11 @@ static enum err sweep_intents(struct ctx *c)
     struct strs keys = {0};
     struct tx tx = {0};
     int64_t life = c->sv->settings->upload_expiry_s + 2 * STORE_KEY_LIFE_S;
-    enum err e = tx_read(c, &tx);
+    enum err e = tx_begin(c, &tx); /* claims them: blob_commit refuses such keys from now on */
     if (e == E_OK)
         e = intent_list(c, (struct timestamp){tx.now.us - life * SECOND_US}, SWEEP_STEP, &keys);
+    if (e == E_OK)
+        e = tx_commit(&tx);
     tx_end(&tx);
     TRY(e);
     if (!keys.count)
