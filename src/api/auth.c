@@ -15,6 +15,7 @@
 #include "base/metric.h"
 #include "base/secret.h"
 #include "meta/store.h"
+#include "net/cookie.h"
 #include "rule/settings.h"
 
 #include <pthread.h>
@@ -257,18 +258,6 @@ static enum err bearer(struct call *r, struct str token)
     return E_OK;
 }
 
-static struct str cookie(const struct http_request *http, struct str name)
-{
-    struct str rest = http_header(http, "Cookie");
-    while (rest.n) {
-        struct str pair = str_trim(str_cut(&rest, ';'));
-        struct str key = str_cut(&pair, '=');
-        if (str_eq(key, name))
-            return pair;
-    }
-    return NO_STR;
-}
-
 static enum err by_session(struct call *r, struct str id)
 {
     struct session s = {0};
@@ -292,7 +281,7 @@ static enum err by_session(struct call *r, struct str id)
 enum err auth_authenticate(struct call *r)
 {
     struct str header = http_header(r->http, "Authorization"), rest = header;
-    struct str sid = r->realm == REALM_REGISTRY ? NO_STR : cookie(r->http, S(SESSION_COOKIE));
+    struct str sid = r->realm == REALM_REGISTRY ? NO_STR : cookie_get(r->http, SESSION_COOKIE);
     if (http_header_count(r->http, "Authorization") > 1)
         return bad_credential(r);
     if (header.n) {
@@ -329,7 +318,7 @@ static const char *secure_attribute(const struct call *r)
 
 static struct str anonymous_csrf(struct call *r)
 {
-    struct str seed = cookie(r->http, S(CSRF_COOKIE));
+    struct str seed = cookie_get(r->http, CSRF_COOKIE);
     if (seed.n != 32) {
         seed = random_hex(&r->c->mem, 16);
         call_header(r, "Set-Cookie", CSRF_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict%s",

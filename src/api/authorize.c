@@ -205,8 +205,7 @@ static struct str param_of(struct call *r, const char *const *names)
     return NO_STR;
 }
 
-static const char *const project_params[] = {"project", "project_name_or_id", "project_name",
-                                             "project_id", NULL};
+static const char *const project_params[] = {"project", "project_name_or_id", "project_name", NULL};
 static const char *const repository_params[] = {"repository", "repository_name", NULL};
 
 static enum err resolve(struct call *r)
@@ -220,8 +219,9 @@ static enum err resolve(struct call *r)
             return fail(r->c, E_BAD_REQUEST, "invalid repository name");
         r->place = (struct place){&r->access, &r->principal, plain, false};
     }
-    if (!str_eq_nocase(str_trim(http_header(r->http, "X-Is-Resource-Name")), S("true")) &&
-        (!str_to_i64(project, &id) || id < 0))
+    bool by_name = call_param(r, "project_name").n ||
+                   str_eq_nocase(str_trim(http_header(r->http, "X-Is-Resource-Name")), S("true"));
+    if (by_name || !str_to_i64(project, &id) || id < 0)
         id = 0;
     const struct guard *g = &r->route->guard;
     TRY(call_require_in(r, id ? NO_STR : project, id, g->res, g->act, &r->access));

@@ -5,6 +5,7 @@
  */
 #include "api/dispatch.h"
 #include "api/registry.h"
+#include "net/range.h"
 #include "registry/delete.h"
 #include "registry/proxy.h"
 #include "rule/settings.h"
@@ -20,15 +21,15 @@ static void drop_body(struct body *b)
     *b = (struct body){.kind = BODY_NONE, .fd = -1};
 }
 
-/* Range, unless If-Range names other bytes (a digest is a strong validator; dates never match). */
-static struct byte_range wanted(struct call *r, struct str digest)
+/* Range, unless If-Range names other bytes. */
+static enum range_answer wanted(struct call *r, struct str digest, struct range_spec *out)
 {
-    struct str condition = str_trim(http_header(r->http, "If-Range"));
+    struct str condition = http_header(r->http, "If-Range");
     if (r->http->method != HTTP_GET || http_header_count(r->http, "Range") != 1)
-        return (struct byte_range){0};
-    if (condition.n && !str_eq(condition, str_fmt(&r->c->mem, "\"%.*s\"", STR(digest))))
-        return (struct byte_range){0};
-    return range_parse(http_header(r->http, "Range"));
+        return RANGE_WHOLE;
+    if (!if_range_matches(condition, str_fmt(&r->c->mem, "\"%.*s\"", STR(digest))))
+        return RANGE_WHOLE;
+    return range_spec_parse(http_header(r->http, "Range"), out);
 }
 
 static enum err unsatisfiable(struct call *r, struct pulled_blob *b)
@@ -36,14 +37,14 @@ static enum err unsatisfiable(struct call *r, struct pulled_blob *b)
     int64_t size = b->size;
     drop_body(&b->body);
     r->reply.header_count = 0;
-    call_header(r, "Content-Range", "bytes */%lld", (long long)size);
+    reply_header(&r->reply, S("Content-Range"), content_range_unsatisfied(&r->c->mem, size));
     return fail(r->c, E_RANGE, "the range is outside of the blob's %lld bytes", (long long)size);
 }
 
-static enum err narrow(struct call *r, struct pulled_blob *b, const struct byte_range *range)
+static enum err narrow(struct call *r, struct pulled_blob *b, struct range_spec spec)
 {
     int64_t from, end;
-    if (!range_fit(range, b->size, &from, &end))
+    if (range_resolve(spec, b->size, &from, &end) != RANGE_PART)
         return unsatisfiable(r, b);
     bool wait = str_eq(api_config(r->api)->proxy_range, S("wait"));
     if (b->filling && end < b->size && wait) {
@@ -57,8 +58,7 @@ static enum err narrow(struct call *r, struct pulled_blob *b, const struct byte_
     }
     b->body.offset = from;
     b->body.end = end;
-    call_header(r, "Content-Range", "bytes %lld-%lld/%lld", (long long)from, (long long)end - 1,
-                (long long)b->size);
+    reply_header(&r->reply, S("Content-Range"), content_range(&r->c->mem, from, end, b->size));
     r->reply.body = b->body;
     return reply_now(r, 206);
 }
@@ -71,8 +71,10 @@ enum err blob_get(struct call *r)
     TRY(digest_parse(r->c, call_param(r, "digest"), &d));
     if (registry_not_modified(r, digest_str(&d)))
         head = true; /* the bytes are not needed, but the right to know is */
-    struct byte_range range = wanted(r, digest_str(&d));
-    enum err e = pull_blob(r->c, &r->place, &d, head, range.from > 0 ? range.from : 0, &b);
+    struct range_spec spec = {0};
+    enum range_answer range = wanted(r, digest_str(&d), &spec);
+    int64_t from = range == RANGE_PART && spec.first > 0 ? spec.first : 0;
+    enum err e = pull_blob(r->c, &r->place, &d, head, from, &b);
     r->outcome = e == E_OK                       ? b.outcome
                  : r->access.project.registry_id ? OUTCOME_REFUSED
                                                  : OUTCOME_LOCAL;
@@ -86,8 +88,10 @@ enum err blob_get(struct call *r)
         r->reply.length = b.size;
         return reply_empty(r, same ? 304 : 200);
     }
-    if (range.given && b.size >= 0)
-        return narrow(r, &b, &range);
+    if (range == RANGE_UNSATISFIABLE)
+        return unsatisfiable(r, &b);
+    if (range == RANGE_PART && b.size >= 0)
+        return narrow(r, &b, spec);
     r->reply.body = b.body;
     return reply_now(r, 200);
 }

@@ -12,8 +12,6 @@
 #define LISTENER_MAIN 0
 #define LISTENER_MIRROR 1
 
-struct api_settings; /* what SIGHUP may change */
-
 /* Compiles the route tables (E_INTERNAL names the row whose guard is unset or that collides) and
    loads the installation's id and token keys. sv and its settings must outlive the api. */
 enum err api_new(struct ctx *c, struct services *sv, struct api **out);

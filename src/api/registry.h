@@ -23,15 +23,4 @@ bool registry_not_modified(struct call *r, struct str digest);
 /* Etag and Docker-Content-Digest. */
 void registry_digest_headers(struct call *r, struct str digest);
 
-/* One range of a Range header (RFC 9110, section 14.1.2), before the size is known. */
-struct byte_range {
-    bool given;        /* false: absent, not ours to honour, malformed, or more than one */
-    int64_t from, end; /* from -1: the last `end` bytes; end -1: to the last byte; end exclusive */
-};
-struct byte_range range_parse(struct str header);
-/* Fits it into size; false = 416. */
-bool range_fit(const struct byte_range *range, int64_t size, int64_t *from, int64_t *end);
-/* "5-9" or "bytes 5-9/10" of an upload chunk; false when malformed. end exclusive. */
-bool content_range_parse(struct str header, int64_t *from, int64_t *end);
-
 #endif

@@ -8,6 +8,7 @@
 #include "api/dispatch.h"
 #include "base/codec.h"
 #include "meta/repository.h"
+#include "net/range.h"
 #include "rule/settings.h"
 
 #define PAGE_MAX 10000
@@ -69,19 +70,8 @@ enum err registry_push_gate(struct call *r)
 
 bool registry_not_modified(struct call *r, struct str digest)
 {
-    struct str list = http_header(r->http, "If-None-Match");
-    while (list.n) {
-        struct str tag = str_trim(str_cut(&list, ','));
-        if (str_starts(tag, S("W/")))
-            tag = str_sub(tag, 2, tag.n);
-        if (str_eq(tag, S("*")))
-            return true;
-        if (tag.n >= 2 && tag.p[0] == '"' && tag.p[tag.n - 1] == '"')
-            tag = str_sub(tag, 1, tag.n - 2);
-        if (str_eq(tag, digest))
-            return true;
-    }
-    return false;
+    return etag_listed(http_header(r->http, "If-None-Match"),
+                       str_fmt(&r->c->mem, "\"%.*s\"", STR(digest)));
 }
 
 void registry_digest_headers(struct call *r, struct str digest)

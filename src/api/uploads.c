@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "blob/upload.h"
 #include "meta/repository.h"
+#include "net/range.h"
 #include "registry/push.h"
 #include "rule/name.h"
 
@@ -46,7 +47,7 @@ static enum err session_of(struct call *r, struct upload_session **out)
 static void session_headers(struct call *r, struct str id, int64_t offset)
 {
     registry_location(r, "/v2/%.*s/blobs/uploads/%.*s", STR(r->full_name), STR(id));
-    call_header(r, "Range", "0-%lld", (long long)(offset > 0 ? offset - 1 : 0));
+    reply_header(&r->reply, S("Range"), upload_range(&r->c->mem, offset));
     reply_header(&r->reply, S("Docker-Upload-UUID"), id);
 }
 
@@ -77,7 +78,7 @@ static enum err check_chunk(struct call *r, int64_t offset, struct str id)
     int64_t from, end, length = r->http->content_length;
     if (!header.n)
         return E_OK;
-    if (!content_range_parse(header, &from, &end))
+    if (!upload_range_parse(header, &from, &end))
         return fail(r->c, E_UPLOAD_INVALID, "malformed Content-Range");
     if (from != offset) {
         session_headers(r, id, offset);

@@ -61,7 +61,7 @@ static bool key_parse(struct str key, int *dir)
         return false;
     for (size_t i = 8; i < key.n; i++) {
         char ch = key.p[i];
-        if (!((ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z')))
+        if (!((ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z')))
             return false;
     }
     const char *hex = "0123456789abcdef";
