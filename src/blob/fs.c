@@ -292,6 +292,19 @@ static enum err fs_read(struct ctx *c, void *place, struct str key, int *fd_out,
     return E_OK;
 }
 
+static enum err fs_has(struct ctx *c, void *place, struct str key, bool *out)
+{
+    struct fs *fs = place;
+    const char *path = str_c(&c->mem, key);
+    if (faccessat(fs->dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        *out = true;
+    else if (errno == ENOENT)
+        *out = false;
+    else
+        return io_error(c, errno, "access", path);
+    return E_OK;
+}
+
 static enum err fs_remove(struct ctx *c, void *place, struct str key)
 {
     struct fs *fs = place;
@@ -375,6 +388,7 @@ const struct driver fs_driver = {
     .sync = fs_sync,
     .close = fs_close,
     .read = fs_read,
+    .has = fs_has,
     .remove = fs_remove,
     .space = fs_space,
     .walk = fs_walk,

@@ -210,6 +210,12 @@ enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_ou
     return s->driver->read(c, s->place, key, fd_out, size_out);
 }
 
+enum err store_has(struct ctx *c, struct str key, bool *out)
+{
+    struct store *s = c->sv->store;
+    return s->driver->has(c, s->place, key, out);
+}
+
 enum err store_delete(struct ctx *c, struct str key)
 {
     struct store *s = c->sv->store;

@@ -24,7 +24,10 @@ STATEMENT artifact_blobs =
     SQL("SELECT blob_id FROM artifact_blob WHERE artifact_id = $1 ORDER BY blob_id");
 
 STATEMENT lock_blob = SQL("SELECT size FROM blob WHERE id = $1" LOCK_UPDATE);
-STATEMENT size_of = SQL("SELECT size FROM blob WHERE id = $1");
+STATEMENT size_of = SQL("SELECT size FROM blob WHERE id = $1 AND state <> 1");
+STATEMENT holders_of =
+    SQL("SELECT DISTINCT r.project_id FROM repo_blob l JOIN repository r ON r.id = "
+        "l.repository_id WHERE l.blob_id = $1 ORDER BY r.project_id");
 STATEMENT over_links =
     SQL("SELECT l.repository_id, r.project_id FROM repo_blob l JOIN repository r "
         "ON r.id = l.repository_id WHERE l.blob_id = $1 AND l.lease_until <= $2 AND NOT EXISTS("
@@ -32,10 +35,10 @@ STATEMENT over_links =
         "WHERE x.blob_id = $1 AND a.repository_id = l.repository_id) LIMIT 500");
 STATEMENT end_link = SQL("DELETE FROM repo_blob WHERE repository_id = $1 AND blob_id = $2");
 
-STATEMENT sum_blobs =
-    SQL("SELECT CAST(coalesce(sum(b.size), 0) AS BIGINT) FROM blob b WHERE b.id IN (SELECT "
-        "l.blob_id FROM repo_blob l JOIN repository r ON r.id = l.repository_id "
-        "WHERE r.project_id = $1)");
+STATEMENT sum_blobs = SQL("SELECT CAST(coalesce(sum(b.size), 0) AS BIGINT) FROM blob b WHERE "
+                          "b.state <> 1 AND b.id IN (SELECT "
+                          "l.blob_id FROM repo_blob l JOIN repository r ON r.id = l.repository_id "
+                          "WHERE r.project_id = $1)");
 STATEMENT sum_manifests =
     SQL("SELECT CAST(coalesce(sum(n), 0) AS BIGINT) FROM (SELECT max(length(a.payload)) AS n "
         "FROM artifact a JOIN repository r ON r.id = a.repository_id WHERE r.project_id = $1 "
@@ -148,6 +151,21 @@ enum err usage_end_links(struct ctx *c, const int64_t *blob_ids, size_t n)
         TRY(usage_lock_blob(c, blob_ids[i]));
     for (size_t i = 0; i < n; i++)
         TRY(end_links_of(c, blob_ids[i]));
+    return E_OK;
+}
+
+enum err usage_arrived(struct ctx *c, int64_t blob_id, int64_t pusher_project, int64_t size,
+                       bool enforce)
+{
+    static const struct field fields[] = {
+        FIELD(struct link_row, project_id, 0, 0),
+        FIELDS_END,
+    };
+    struct list holders;
+    TRY(sql_rows(c, &holders_of, ARGS(A_I(blob_id)), fields, sizeof(struct link_row), &holders));
+    const struct link_row *h = holders.items;
+    for (size_t i = 0; i < holders.count; i++)
+        TRY(project_charge(c, h[i].project_id, size, enforce && h[i].project_id == pusher_project));
     return E_OK;
 }
 

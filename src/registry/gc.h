@@ -20,4 +20,8 @@ struct fsck_report {
 };
 enum err fsck_run(struct ctx *c, bool full, progress_fn *say, void *arg, struct fsck_report *out);
 
+/* The process ends: whatever runs stops at its next step, with E_UNAVAILABLE. */
+void gc_stop(void);
+bool gc_stopping(void);
+
 #endif

@@ -111,13 +111,8 @@ static enum err keep_for_push(struct ctx *c, const struct place *at, const struc
         return E_OK;
     tx_end(c->tx);
     CLEANUP(tx_end) struct tx tx = {0};
-    struct blob_need need = {.digest = blob->digest, .size = blob->size};
     TRY(tx_begin(c, &tx));
-    enum err e = blob_require(c, lease.repository_id, &need, 1, false);
-    if (e == E_MANIFEST_BLOB_UNKNOWN)
-        return E_NOT_FOUND; /* garbage collection was faster */
-    TRY(e);
-    TRY(blob_extend_lease(c, lease.repository_id, need.id, life));
+    TRY(blob_extend_lease(c, lease.repository_id, blob->id, life)); /* or GC was faster */
     return tx_commit(&tx);
 }
 

@@ -51,11 +51,12 @@ static enum err commit_blob(struct ctx *c, const struct place *at, const struct 
     CLEANUP(tx_end) struct tx tx = {0};
     struct blob blob, known;
     int64_t project = at->access->project.project_id, repository;
-    bool held = false;
+    bool held = false, expected = false;
     TRY(tx_begin(c, &tx));
     TRY(repository_ensure(c, project, at->repository, &repository));
     enum err e = blob_by_digest(c, a->digest, &known);
     if (e == E_OK) {
+        expected = known.state == STATE_EXPECTED; /* its links cost nothing so far */
         TRY(usage_lock_blob(c, known.id));
         e = usage_has_blob(c, project, known.id, &held);
     }
@@ -63,7 +64,9 @@ static enum err commit_blob(struct ctx *c, const struct place *at, const struct 
         return e;
     TRY(blob_commit(c, repository, a->digest, a->size, a->key, lease_of(c, rule), &blob,
                     &a->key_used));
-    if (!held)
+    if (expected)
+        TRY(usage_arrived(c, blob.id, project, a->size, !rule->skips_quota));
+    else if (!held)
         TRY(project_charge(c, project, a->size, !rule->skips_quota));
     TRY(upload_settle(c, a->key));
     return tx_commit(&tx);

@@ -1,0 +1,131 @@
+/*
+ * Nothing here is urgent and everything may be repeated. A task that fails is logged, once a
+ * minute at most, and tried again when its time comes round.
+ */
+#include "jobs/housekeeper.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "blob/upload.h"
+#include "meta/store.h"
+#include "registry/gc.h"
+#include "registry/tally.h"
+#include "rule/settings.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+struct housekeeper {
+    struct services *sv;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop;
+};
+
+static enum err sweep_sessions(struct ctx *c)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(session_sweep(c));
+    return tx_commit(&tx);
+}
+
+static enum err collect(struct ctx *c)
+{
+    struct gc_report report;
+    return gc_run(c, c->sv->settings->gc_grace_s, NULL, NULL, &report);
+}
+
+struct task {
+    const char *name;
+    enum err (*run)(struct ctx *c);
+    int64_t every_ms; /* 0 = gc.interval_s */
+    int64_t due_ms, said_ms;
+};
+
+static void run_due(struct housekeeper *h, struct task *t, int64_t now)
+{
+    int64_t every = t->every_ms ? t->every_ms : h->sv->settings->gc_interval_s * 1000;
+    if (!every || now < t->due_ms)
+        return;
+    struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
+    enum err e = t->due_ms ? t->run(&c) : E_OK; /* the first time only sets the clock */
+    if (e != E_OK && now - t->said_ms >= 60000) {
+        log_warn("housekeeper", "%s: %s: %s", t->name, err_name(e), c.msg);
+        t->said_ms = now;
+    }
+    ctx_release(&c);
+    t->due_ms = now + every;
+}
+
+/* Sleeps a second or until the end; says whether to go on. */
+static bool rest(struct housekeeper *h)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec++;
+    pthread_mutex_lock(&h->lock);
+    while (!h->stop && pthread_cond_timedwait(&h->wake, &h->lock, &until) == 0)
+        ;
+    bool go = !h->stop;
+    pthread_mutex_unlock(&h->lock);
+    return go;
+}
+
+static void *housekeeper_thread(void *arg)
+{
+    struct housekeeper *h = arg;
+    struct task tasks[] = {
+        {"pull counts", tally_flush, 1000, 0, -60000},
+        {"upload sweep", upload_sweep, 60000, 0, -60000},
+        {"session sweep", sweep_sessions, 60000, 0, -60000},
+        {"garbage collection", collect, 0, 0, -60000},
+    };
+    do {
+        for (size_t i = 0; i < COUNT(tasks); i++)
+            run_due(h, &tasks[i], clock_mono_ms());
+    } while (rest(h));
+    return NULL;
+}
+
+enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeeper **out)
+{
+    pthread_condattr_t attr;
+    struct housekeeper *h = calloc(1, sizeof *h);
+    if (!h)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    h->sv = sv;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    int e = pthread_create(&h->thread, NULL, housekeeper_thread, h);
+    if (e) {
+        free(h);
+        return fail_errno(c, E_UNAVAILABLE, e, "no thread for housekeeping");
+    }
+    *out = h;
+    return E_OK;
+}
+
+void housekeeper_stop(struct housekeeper *h)
+{
+    if (!h)
+        return;
+    gc_stop();
+    pthread_mutex_lock(&h->lock);
+    h->stop = true;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    pthread_join(h->thread, NULL);
+    struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
+    if (tally_flush(&c) != E_OK)
+        log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);
+    ctx_release(&c);
+    pthread_mutex_destroy(&h->lock);
+    pthread_cond_destroy(&h->wake);
+    free(h);
+}

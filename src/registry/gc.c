@@ -1,0 +1,182 @@
+/*
+ * Garbage collection while everything runs: candidates are written by whoever takes a reference
+ * away, so nothing is ever searched for. Each step is a transaction of its own and each look
+ * follows the lock: condemn, and after a pause look again, then a tombstone that nobody may
+ * revive, then the bytes, then the row. Killed at any line it goes on where the rows say.
+ *
+ * Keys are used once, so a delete that comes late can only hit the dead copy.
+ */
+#include "registry/gc.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "blob/store.h"
+#include "meta/blob.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STEP 200
+#define ROUNDS_MAX 100000
+#define PAUSE_S 600
+
+struct run {
+    struct ctx *c;
+    int64_t grace_s, pause_s;
+    progress_fn *say;
+    void *arg;
+    struct gc_report *report;
+};
+
+static void say(struct run *r, const char *fmt, ...) PRINTF(2, 3);
+static void say(struct run *r, const char *fmt, ...)
+{
+    char line[256];
+    if (!r->say)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    r->say(r->arg, str_of(line));
+}
+
+static atomic_bool stopping;
+
+void gc_stop(void)
+{
+    atomic_store(&stopping, true);
+}
+
+bool gc_stopping(void)
+{
+    return atomic_load(&stopping);
+}
+
+/* Rows of one step, read on their own: no lock is held between the list and the step. */
+typedef enum err list_fn(struct run *r, struct list *out);
+typedef enum err step_fn(struct run *r, const struct gc_blob *b, bool *done);
+
+static enum err list_candidates(struct run *r, struct list *out)
+{
+    return gc_candidates(r->c, r->grace_s, STEP, out);
+}
+
+static enum err list_condemned(struct run *r, struct list *out)
+{
+    return gc_condemned(r->c, r->pause_s, STEP, out);
+}
+
+static enum err list_deleting(struct run *r, struct list *out)
+{
+    return gc_deleting(r->c, STEP, out);
+}
+
+static enum err condemn(struct run *r, const struct gc_blob *b, bool *done)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(r->c, &tx));
+    TRY(gc_condemn(r->c, b->id, done));
+    return tx_commit(&tx);
+}
+
+static enum err tombstone(struct run *r, const struct gc_blob *b, bool *done)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(r->c, &tx));
+    TRY(gc_tombstone(r->c, b->id, done));
+    return tx_commit(&tx);
+}
+
+/* The bytes, then the row; a failure leaves the tombstone for the next run. */
+static enum err forget(struct run *r, const struct gc_blob *b, bool *done)
+{
+    if (b->phys_key.n)
+        TRY(store_delete(r->c, b->phys_key));
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(r->c, &tx));
+    TRY(gc_forget(r->c, b->id));
+    TRY(tx_commit(&tx));
+    *done = true;
+    r->report->deleted++;
+    r->report->bytes += b->size;
+    metric_add(M_gc_blobs, 1);
+    metric_add(M_gc_bytes, b->size);
+    return E_OK;
+}
+
+static enum err read_list(struct run *r, list_fn *list, struct list *out)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(r->c, &tx));
+    return list(r, out);
+}
+
+/*
+ * Steps through what a list gives until it gives nothing new. A blob whose step did nothing was
+ * taken off the list by the step (it is in use), or failed and is met again in the next run; the
+ * highest count of rounds only guards against a list that never ends.
+ */
+static enum err work_through(struct run *r, list_fn *list, step_fn *step, int64_t *count)
+{
+    struct ctx *outer = r->c;
+    int64_t last_first = -1;
+    for (int round = 0; round < ROUNDS_MAX; round++) {
+        struct ctx c = {.sv = outer->sv, .actor = outer->actor};
+        struct list blobs = {0};
+        r->c = &c;
+        enum err e = read_list(r, list, &blobs);
+        const struct gc_blob *b = blobs.items;
+        int64_t failed = 0;
+        for (size_t i = 0; e == E_OK && i < blobs.count; i++) {
+            if (gc_stopping()) {
+                e = fail(&c, E_UNAVAILABLE, "stopped: the server ends");
+                break;
+            }
+            bool done = false;
+            if (step(r, &b[i], &done) != E_OK) {
+                failed++;
+                log_warn("gc", "blob %.*s waits for the next run: %s", STR(b[i].digest), c.msg);
+            }
+            *count += done ? 1 : 0;
+        }
+        int64_t first = blobs.count ? b[0].id : -1;
+        bool stuck = first == last_first || failed == (int64_t)blobs.count;
+        bool end = !blobs.count || stuck;
+        last_first = first;
+        r->report->failed += failed;
+        if (e != E_OK)
+            memcpy(outer->msg, c.msg, sizeof outer->msg);
+        r->c = outer;
+        ctx_release(&c);
+        if (e != E_OK || end)
+            return e;
+    }
+    return E_OK;
+}
+
+enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say_fn, void *arg,
+                struct gc_report *out)
+{
+    struct gc_report report = {0};
+    int64_t tombstones = 0, forgotten = 0;
+    struct run r = {.c = c,
+                    .grace_s = grace_s,
+                    .pause_s = grace_s ? PAUSE_S : 0,
+                    .say = say_fn,
+                    .arg = arg,
+                    .report = &report};
+    TRY(work_through(&r, list_candidates, condemn, &report.condemned));
+    say(&r, "condemned %lld blobs", (long long)report.condemned);
+    TRY(work_through(&r, list_condemned, tombstone, &tombstones));
+    TRY(work_through(&r, list_deleting, forget, &forgotten));
+    say(&r, "deleted %lld blobs, %lld bytes; %lld left for the next run", (long long)report.deleted,
+        (long long)report.bytes, (long long)report.failed);
+    if (report.deleted || report.failed)
+        log_info("gc", "deleted %lld blobs, %lld bytes; %lld failed", (long long)report.deleted,
+                 (long long)report.bytes, (long long)report.failed);
+    *out = report;
+    return E_OK;
+}
