@@ -28,7 +28,7 @@ struct oci_manifest {
     struct str digest; /* of the header, or computed from the body */
     struct str media_type;
     int64_t size;
-    struct str payload; /* empty after HEAD */
+    struct str payload; /* empty after HEAD, unless only a GET could tell the digest */
 };
 
 /* Manifests. ref is a tag or a digest; repo is the upstream's own name ("library/nginx").

@@ -18,6 +18,10 @@ struct vendor {
 };
 extern const struct vendor vendors[];
 extern const size_t vendor_count;
-const struct vendor *vendor_by_type(struct str type); /* NULL when unknown */
+const struct vendor *vendor_by_type(struct str type);          /* NULL when unknown */
+bool vendor_has_host(const struct vendor *v, struct str host); /* is it among v->ns? */
+/* Where /v2/ is for an endpoint of that vendor (v may be NULL): data_url for the vendor's own host
+   names and for an empty URL, else the URL itself. */
+struct str vendor_data_url(const struct vendor *v, struct str endpoint_url);
 
 #endif
