@@ -121,6 +121,15 @@ static void cursor_done(struct cursor *cur)
     cur->stmt = NULL;
 }
 
+/* After a statement that failed the transaction can only end: PostgreSQL refuses the rest, and
+   SQLite shall not differ. */
+static enum err spoil(struct tx *tx, enum err e)
+{
+    if (e != E_OK)
+        tx->broken = e;
+    return e;
+}
+
 static enum err start(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                       struct cursor *cur)
 {
@@ -132,13 +141,15 @@ static enum err start(struct ctx *c, const struct sql *s, const struct arg *args
     cur->passing = place_of(s) < 0;
     tx->statements++;
     metric_add(M_statements, 1);
-    TRY(statement(c, tx->conn, s, &cur->stmt));
-    return tx->conn->db->driver->run(cur, args, n);
+    enum err e = statement(c, tx->conn, s, &cur->stmt);
+    if (e == E_OK)
+        e = tx->conn->db->driver->run(cur, args, n);
+    return spoil(tx, e);
 }
 
 static enum err next(struct cursor *cur, bool *row)
 {
-    return cur->conn->db->driver->next(cur, row);
+    return spoil(cur->c->tx, cur->conn->db->driver->next(cur, row));
 }
 
 static void map_columns(struct cursor *cur, const struct field *fields)

@@ -35,7 +35,7 @@ struct tx {
     bool write, open;
     int64_t statements;     /* run so far, BEGIN and COMMIT aside */
     struct tx_group *group; /* SQLite: the group commit that it belongs to */
-    enum err broken;        /* the database has undone it: tx_commit answers with this */
+    enum err broken;        /* a statement failed: tx_commit answers with this */
 };
 
 enum err tx_begin(struct ctx *c, struct tx *tx); /* write; E_UNAVAILABLE when the db is away */
@@ -81,7 +81,8 @@ struct arg {
         sizeof((const struct arg[]){__VA_ARGS__}) / sizeof(struct arg)
 #define NO_ARGS NULL, 0
 
-/* Runs a change. *changed may be NULL. E_CONFLICT on a unique violation, E_PRECONDITION on a
+/* A statement that fails spoils its transaction on both engines: only tx_end is left.
+   Runs a change. *changed may be NULL. E_CONFLICT on a unique violation, E_PRECONDITION on a
    foreign key, E_NO_SPACE, E_UNAVAILABLE. */
 enum err sql_run(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                  int64_t *changed);

@@ -106,7 +106,6 @@ static enum err after_error(struct cursor *cur, int code)
     enum err e = translate(cur->c, h, code);
     if (cur->conn == q->writer && q->group && sqlite3_get_autocommit(h)) {
         q->group->failed = e;
-        cur->c->tx->broken = e;
     }
     return e;
 }
@@ -529,22 +528,6 @@ static enum err lite_begin(struct ctx *c, struct db *db, struct tx *tx)
     return E_OK;
 }
 
-static enum err lite_commit(struct tx *tx)
-{
-    struct sqlite *q = tx->conn->db->state;
-    if (tx->broken == E_OK) {
-        int code = simple(q->release);
-        if (code != SQLITE_OK) {
-            tx->broken = translate(tx->c, q->writer->handle, code);
-            q->group->failed = tx->broken;
-        }
-    }
-    if (tx->broken == E_OK)
-        return end_turn(tx->c, q, true);
-    enum err e = end_turn(tx->c, q, false);
-    return e == E_OK ? tx->broken : e;
-}
-
 static void lite_rollback(struct tx *tx)
 {
     struct sqlite *q = tx->conn->db->state;
@@ -560,6 +543,22 @@ static void lite_rollback(struct tx *tx)
         q->group->failed = E_UNAVAILABLE;
     if (end_turn(tx->c, q, false) != E_OK)
         log_error("meta", "the database undid a group of transactions");
+}
+
+static enum err lite_commit(struct tx *tx)
+{
+    struct sqlite *q = tx->conn->db->state;
+    if (tx->broken == E_OK) {
+        int code = simple(q->release);
+        if (code != SQLITE_OK) {
+            tx->broken = translate(tx->c, q->writer->handle, code);
+            q->group->failed = tx->broken;
+        }
+    }
+    if (tx->broken == E_OK)
+        return end_turn(tx->c, q, true);
+    lite_rollback(tx);
+    return tx->broken;
 }
 
 /* ---- open and close ----------------------------------------------------------------------- */

@@ -56,7 +56,8 @@ static inline void engine_ok(enum err got, const char *file, int line)
 static inline void engine_wipe_postgres(const char *url)
 {
     PGconn *pg = PQconnectdb(url);
-    PQclear(PQexec(pg, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
+    PQclear(PQexec(
+        pg, "SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
     PQfinish(pg);
 }
 
