@@ -149,6 +149,8 @@ static void store(struct question *q)
     const struct oci_manifest *m = &q->answer.manifest;
     struct pushed_manifest pushed;
     struct str ref = w->tag.n ? w->tag : m->digest;
+    if (w->kind == ASK_HEAD)
+        ref = w->ref;
     if (push_manifest(&q->c, w->at, ORIGIN_PROXY, ref, m->media_type, m->payload, &pushed) == E_OK)
         return;
     metric_add(M_cache_write_errors, 1);
@@ -252,7 +254,9 @@ static void run(void *arg)
         a->heard = heard_of_head(q);
     else
         a->heard = HEARD_NEW;
-    if (err == E_OK && q->want.kind == ASK_GET)
+    /* A HEAD that only a GET could answer has brought the manifest. */
+    bool came = err == E_OK && a->manifest.payload.n;
+    if (came && (q->want.kind == ASK_GET || a->heard == HEARD_NEW))
         store(q);
     pthread_mutex_lock(&as->lock);
     (void)map_remove(&as->table, q->key);
@@ -260,7 +264,7 @@ static void run(void *arg)
     bool alone = q->waiting == 0;
     pthread_cond_broadcast(&q->told);
     pthread_mutex_unlock(&as->lock);
-    if (alone && q->fetch_after && a->heard == HEARD_NEW)
+    if (alone && q->fetch_after && a->heard == HEARD_NEW && !came)
         fetch_behind(q);
     question_unref(q);
 }

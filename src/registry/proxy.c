@@ -281,9 +281,11 @@ static enum err step(struct pull *p, struct fresh_answer *a, bool *done)
         break;
     case FRESH_REVALIDATE:
         TRY(ask_head(p));
-        *done = p->head && p->q.heard == HEARD_NEW;
+        *done = p->q.heard == HEARD_NEW && (p->head || p->said.manifest.payload.n);
         if (*done)
             give_answer(p);
+        if (*done && !p->head)
+            settle_fetched(p, p->q.by_digest ? NO_STR : p->reference);
         break;
     case FRESH_FETCH:
         if (p->head && p->q.by_digest && !p->asked) {
