@@ -21,6 +21,7 @@
 #include "net/server.h"
 #include "peer/oci.h"
 #include "registry/condition.h"
+#include "registry/declared.h"
 #include "registry/flight.h"
 #include "registry/ledger.h"
 #include "registry/tally.h"
@@ -203,6 +204,7 @@ static enum err start(struct life *l)
     l->c.sv = &l->sv;
     settle_log(&l->settings);
     TRY(open_data(l));
+    TRY(declared_reconcile(&l->c));
     TRY(open_outside(l));
     TRY(api_new(&l->c, &l->sv, &l->api));
     return open_server(l);
@@ -254,6 +256,8 @@ static void reload(struct life *l)
     config_keep(l->sv.settings, fresh);
     __atomic_store_n(&l->sv.settings, fresh, __ATOMIC_RELEASE); /* the old one is never freed */
     settle_log(fresh);
+    if (declared_reconcile(&c) != E_OK)
+        log_error("serve", "proxies: %s", c.msg);
     if (fresh->tls_cert.n && server_reload_tls(&c, l->server) != E_OK)
         log_error("serve", "the old certificate stays: %s", c.msg);
     log_info("serve", "settings read again");

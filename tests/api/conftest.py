@@ -1,0 +1,400 @@
+"""The real binary behind every test of tests/api, on SQLite or PostgreSQL (--db).
+
+COVE_BIN names the binary; without it build/asan/cove, build/dev/cove or build/cove is taken. A
+server that dies, leaves a sanitizer's report or does not end cleanly on SIGTERM fails the test.
+"""
+import base64
+import glob
+import hashlib
+import http.client
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PASSWORD = "Correct-Horse-7"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+REPORTS = re.compile(
+    r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer|Assertion .* failed"
+)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--db", default="sqlite", choices=["sqlite", "postgres"])
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "tsan: also run under the thread sanitizer")
+    config.addinivalue_line("markers", "slow: takes more than ten seconds")
+
+
+def binary():
+    given = os.environ.get("COVE_BIN")
+    for path in [given] if given else ["build/asan/cove", "build/dev/cove", "build/cove"]:
+        path = os.path.join(ROOT, path)
+        if os.access(path, os.X_OK):
+            return path
+    pytest.exit("no binary: build first, or set COVE_BIN", 2)
+
+
+# ---- a thin layer on http.client --------------------------------------------------------------
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        """The code of the first error in the envelope."""
+        return self.json()["errors"][0]["code"]
+
+    @property
+    def message(self):
+        return self.json()["errors"][0]["message"]
+
+    def __repr__(self):
+        return f"<{self.status} {dict(self.headers)} {self.body[:300]!r}>"
+
+
+class Client:
+    """Requests to one server as one principal. path may be absolute (a Location)."""
+
+    def __init__(self, server, user=None, password=None, token=None, tls=None):
+        self.server, self.tls = server, tls
+        self.headers = {}
+        if user is not None:
+            pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self.headers["Authorization"] = "Basic " + pair
+        if token is not None:
+            self.headers["Authorization"] = "Bearer " + token
+
+    def connect(self, timeout=60, port=None):
+        port = port or self.server.port
+        if self.tls:
+            return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=self.tls)
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+    def request(self, method, path, body=None, headers=None, timeout=60, port=None, **more):
+        if "://" in path:
+            path = "/" + path.split("://", 1)[1].split("/", 1)[1]
+        sent = dict(self.headers)
+        if "json" in more:
+            body = json.dumps(more["json"]).encode()
+            sent["Content-Type"] = "application/json"
+        sent.update(headers or {})
+        sent = {k: v for k, v in sent.items() if v is not None}
+        connection = self.connect(timeout, port)
+        try:
+            connection.request(method, path, body, sent)
+            reply = connection.getresponse()
+            return Reply(reply.status, reply.headers, reply.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **kw):
+        return self.request("GET", path, **kw)
+
+    def head(self, path, **kw):
+        return self.request("HEAD", path, **kw)
+
+    def post(self, path, body=None, **kw):
+        return self.request("POST", path, body, **kw)
+
+    def put(self, path, body=None, **kw):
+        return self.request("PUT", path, body, **kw)
+
+    def patch(self, path, body=None, **kw):
+        return self.request("PATCH", path, body, **kw)
+
+    def delete(self, path, **kw):
+        return self.request("DELETE", path, **kw)
+
+    # ---- what most tests need ----
+
+    def token(self, *scopes, service="harbor-registry"):
+        query = "&".join([f"service={service}"] + [f"scope={s}" for s in scopes])
+        reply = self.get("/service/token?" + query)
+        assert reply.status == 200, reply
+        return reply.json()["token"]
+
+    def push_blob(self, repository, data):
+        digest = sha256(data)
+        reply = self.post(f"/v2/{repository}/blobs/uploads/?digest={digest}", data,
+                          headers={"Content-Type": "application/octet-stream"})
+        assert reply.status == 201, reply
+        return digest
+
+    def push_manifest(self, repository, reference, payload, media_type=MANIFEST):
+        if isinstance(payload, dict):
+            payload = json.dumps(payload).encode()
+        reply = self.put(f"/v2/{repository}/manifests/{reference}", payload,
+                         headers={"Content-Type": media_type})
+        assert reply.status == 201, reply
+        return sha256(payload)
+
+    def push_image(self, repository, tag="v1", layers=(b"layer",), config=None, **fields):
+        """A small image; returns (digest, payload)."""
+        payload = self.image(repository, layers, config, **fields)
+        return self.push_manifest(repository, tag, payload), payload
+
+    def image(self, repository, layers=(b"layer",), config=None, **fields):
+        """Pushes the blobs of an image and returns its manifest's bytes."""
+        config = config if config is not None else json.dumps(
+            {"architecture": "amd64", "os": "linux", "n": secrets.token_hex(8)}).encode()
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": descriptor(config, "application/vnd.oci.image.config.v1+json"),
+            "layers": [descriptor(x, "application/vnd.oci.image.layer.v1.tar+gzip") for x in layers],
+        }
+        manifest.update(fields)
+        for data in [config, *layers]:
+            self.push_blob(repository, data)
+        return json.dumps(manifest).encode()
+
+
+def sha256(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def descriptor(data, media_type):
+    return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
+
+
+# ---- PostgreSQL -------------------------------------------------------------------------------
+
+
+class Postgres:
+    """A private cluster on 127.0.0.1 for one test session."""
+
+    def __init__(self):
+        found = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        if not found:
+            pytest.exit("no PostgreSQL server is installed", 2)
+        self.bin = found[-1]
+        self.dir = tempfile.mkdtemp(prefix="cove-pg-")
+        self.port = free_port()
+        self.count = 0
+        if os.geteuid() == 0:
+            shutil.chown(self.dir, "postgres")
+        self.run("initdb", "-D", self.dir + "/db", "-U", "postgres", "-A", "trust", "-N")
+        options = (f"-p {self.port} -k {self.dir} -c listen_addresses=127.0.0.1 -c fsync=off "
+                   "-c max_connections=200")
+        self.run("pg_ctl", "-D", self.dir + "/db", "-o", options, "-l", self.dir + "/log", "-w",
+                 "start")
+
+    def run(self, program, *args):
+        command = [f"{self.bin}/{program}", *args]
+        if os.geteuid() == 0:
+            command = ["su", "postgres", "-s", "/bin/sh", "-c", shlex.join(command)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def database(self):
+        self.count += 1
+        name = f"cove{self.count}"
+        self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
+        return f"postgres://postgres@127.0.0.1:{self.port}/{name}"
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.dir + "/db", "-m", "immediate", "stop")
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def postgres(request):
+    if request.config.getoption("--db") != "postgres":
+        yield None
+        return
+    cluster = Postgres()
+    yield cluster
+    cluster.stop()
+
+
+# ---- the server -------------------------------------------------------------------------------
+
+
+class Server:
+    """One store and the process that serves it; may be killed and started again."""
+
+    def __init__(self, postgres=None, config=None, **env):
+        self.dir = tempfile.mkdtemp(prefix="cove-test-")
+        self.data = os.path.join(self.dir, "data")
+        self.errors = os.path.join(self.dir, "stderr")
+        self.access = os.path.join(self.dir, "stdout")
+        self.process = self.port = self.mirror_port = None
+        self.args = []
+        self.env = {"COVE_DATA": self.data, "COVE_LISTEN": "127.0.0.1:0",
+                    "COVE_ADMIN_PASSWORD": PASSWORD}
+        if postgres:
+            key = os.path.join(self.dir, "key")
+            with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+                f.write(secrets.token_hex(32) + "\n")
+            self.env.update(COVE_DATABASE=postgres.database(), COVE_KEY_FILE=key)
+        if config:
+            path = os.path.join(self.dir, "cove.yml")
+            with open(path, "w") as f:
+                f.write(config)
+            self.args = ["-c", path]
+        self.env.update({k: str(v) for k, v in env.items()})
+        self.start()
+
+    def spawn(self):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("COVE_")}
+        clean.update(self.env)
+        clean.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
+        clean.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
+        with open(self.errors, "ab") as err, open(self.access, "ab") as out:
+            return subprocess.Popen([binary(), "serve", *self.args], env=clean, stdout=out,
+                                    stderr=err, stdin=subprocess.DEVNULL)
+
+    def start(self, wait=30):
+        begin = os.path.getsize(self.errors) if os.path.exists(self.errors) else 0
+        self.process = self.spawn()
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            said = self.stderr()[begin:]
+            ready = re.search(r"ready on \w+://\S+:(\d+) in", said)
+            mirror = re.search(r"mirror on \w+://\S+:(\d+)", said)
+            if ready and (mirror or not self.env.get("COVE_MIRROR_LISTEN")):
+                self.port = int(ready.group(1))
+                self.mirror_port = int(mirror.group(1)) if mirror else None
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError("the server did not start:\n" + said)
+
+    def stderr(self):
+        with open(self.errors, errors="replace") as f:
+            return f.read()
+
+    def accesses(self):
+        """The access log's lines as objects."""
+        with open(self.access) as f:
+            return [json.loads(line) for line in f if line.startswith("{")]
+
+    def check(self):
+        report = REPORTS.search(self.stderr())
+        assert not report, self.stderr()[max(0, report.start() - 500):report.start() + 6000]
+        assert self.process.poll() is None, f"died: {self.process.returncode}\n{self.stderr()[-4000:]}"
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, clean=True):
+        """SIGTERM; it must end with 0 and without a report."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(45)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        report = REPORTS.search(self.stderr())
+        assert not report, self.stderr()[max(0, report.start() - 500):report.start() + 6000]
+        if clean:
+            assert self.process.returncode == 0, f"exit {self.process.returncode}\n{self.stderr()[-4000:]}"
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def remove(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    # ---- principals ----
+
+    @property
+    def admin(self):
+        return Client(self, "admin", self.env["COVE_ADMIN_PASSWORD"])
+
+    @property
+    def anonymous(self):
+        return Client(self)
+
+    def client(self, user, password):
+        return Client(self, user, password)
+
+    def bearer(self, token):
+        return Client(self, token=token)
+
+    def metrics(self):
+        """Samples without labels, by name."""
+        out = {}
+        for line in self.anonymous.get("/metrics").body.decode().splitlines():
+            m = re.match(r"([a-zA-Z_:]+) (-?[0-9.]+)$", line)
+            if m:
+                out[m.group(1)] = float(m.group(2))
+        return out
+
+    def statements(self, act):
+        """How many SQL statements act() costs."""
+        before = self.metrics()["cove_statements_total"]
+        act()
+        return int(self.metrics()["cove_statements_total"] - before)
+
+
+@pytest.fixture(scope="module")
+def cove_shared(postgres):
+    server = Server(postgres)
+    yield server
+    try:
+        server.stop()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def cove(cove_shared):
+    """A server that the tests of one file share."""
+    yield cove_shared
+    cove_shared.check()
+
+
+@pytest.fixture
+def start(postgres):
+    """start(config=None, COVE_X=...): a server of the test's own."""
+    servers = []
+
+    def begin(config=None, **env):
+        servers.append(Server(postgres, config, **env))
+        return servers[-1]
+
+    yield begin
+    try:
+        for server in servers:
+            server.stop()
+    finally:
+        for server in servers:
+            server.remove()
+
+
+@pytest.fixture
+def name():
+    """A repository name in project library that no other test uses."""
+    return "library/t" + secrets.token_hex(6)
