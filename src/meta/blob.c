@@ -323,6 +323,9 @@ static enum err lock_all(struct ctx *c, struct blob_need **sorted, size_t count,
         *condemned |= b.state == STATE_CONDEMNED;
         if (!expect && b.state != STATE_ACTIVE && b.state != STATE_CONDEMNED)
             return unknown(c, sorted[i]);
+        if (!expect && b.size != sorted[i]->size)
+            return fail(c, E_MANIFEST_INVALID, "blob %.*s has %lld bytes, its descriptor says %lld",
+                        STR(b.digest), (long long)b.size, (long long)sorted[i]->size);
     }
     return E_OK;
 }

@@ -319,12 +319,11 @@ static enum err check_database(struct check *k)
     CLEANUP(tx_end) struct tx tx = {0};
     struct strs tags, refs;
     int64_t deleting, uploads;
-    TRY(tx_read(k->c, &tx));
-    enum err e = db_check(k->c);
-    if (e != E_OK) {
+    if (db_check(k->c) != E_OK) {
         k->r.findings++;
-        line(k, "K1 the database is damaged: %s", k->c->msg);
+        line(k, "K1 %s", k->c->msg);
     }
+    TRY(tx_read(k->c, &tx));
     TRY(audit_bad_tags(k->c, NAMED_MAX, &tags));
     name_all(k, "K6 tag without its manifest", &tags);
     TRY(audit_bad_refs(k->c, NAMED_MAX, &refs));
