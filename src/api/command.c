@@ -11,7 +11,9 @@
 #include "blob/store.h"
 #include "meta/store.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
@@ -29,6 +31,12 @@ static struct strs words_of(struct ctx *c, int argc, char **argv)
     words.items = arena_alloc(&c->mem, (words.count + 1) * sizeof *words.items);
     for (size_t i = 0; i < words.count; i++)
         words.items[i] = str_of(argv[i + 1]);
+    /* The server has another working directory: the file of "-f FILE" goes by its whole path. */
+    for (size_t i = 0; i + 1 < words.count; i++) {
+        char path[PATH_MAX];
+        if (str_eq(words.items[i], S("-f")) && realpath(argv[i + 2], path))
+            words.items[i + 1] = str_dup(&c->mem, str_of(path));
+    }
     return words;
 }
 

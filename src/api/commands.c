@@ -3,6 +3,7 @@
  * process when no server holds the store; they cannot tell which.
  */
 #include "api/control.h"
+#include "api/proxy_commands.h"
 #include "base/crypt.h"
 #include "blob/upload.h"
 #include "meta/user.h"
@@ -105,5 +106,14 @@ const struct command commands[] = {
     {"user passwd", "user passwd NAME", "set a user's password (asked for, or piped in)",
      "New password: ", run_passwd},
     {"user list", "user list", "name the users", NULL, run_users},
+    {"pull", "pull NAME... [-f LIST]", "fetch images into their proxy project (--platform OS/ARCH)",
+     NULL, run_pull},
+    {"proxy refresh", "proxy refresh PROJECT[/REPO]", "check cached tags, fetch what has moved",
+     NULL, run_proxy_refresh},
+    {"proxy purge", "proxy purge PROJECT[/REPO]", "throw cached repositories away", NULL,
+     run_proxy_purge},
+    {"quota", "quota", "what upstreams said of their pull limits", NULL, run_quota},
+    {"mirror-config", "mirror-config CLIENT", "configuration for containerd, docker, podman, ...",
+     NULL, run_mirror_config},
     {NULL, NULL, NULL, NULL, NULL},
 };
