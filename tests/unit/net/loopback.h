@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,6 +107,8 @@ static inline void *loopback_accept(void *arg)
         int fd = accept(l->fd, NULL, NULL);
         if (fd < 0)
             return NULL;
+        int on = 1; /* head and body are two writes */
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         pthread_mutex_lock(&l->lock);
         bool stopping = l->stopping;
         l->connections++;
