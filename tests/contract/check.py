@@ -5,10 +5,12 @@ The contract is harbor-api-v2.0.yaml beside this file. From Cove come `cove rout
 `cove schema`; differences that were looked at and are meant stand in reviewed.txt with a reason.
 Exits 1 on a difference that is not there, and on an entry there that no longer differs.
 
-usage: check.py COVE            (the binary)
+usage: check.py                 ($COVE_BIN, or what was built last under build/)
+       check.py COVE            (the binary)
        check.py ROUTES SCHEMA   (two files with the output of the two commands)
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -20,7 +22,16 @@ PREFIX = "/api/v2.0"
 EVERYWHERE = {"X-Request-Id"}  # accepted and returned by the dispatcher, for every row
 
 
+def built():
+    root = HERE.parent.parent / "build"
+    found = [p for p in (root / "cove", *root.glob("*/cove")) if p.is_file()]
+    if not found:
+        sys.exit("check.py: no binary under build/: make build")
+    return str(max(found, key=lambda p: p.stat().st_mtime))
+
+
 def load(argv):
+    argv = argv or [os.environ.get("COVE_BIN") or built()]
     if len(argv) == 1:
         run = lambda *words: json.loads(subprocess.check_output([argv[0], *words]))
         return run("routes", "--json"), run("schema", "--json")
@@ -145,7 +156,7 @@ def reviewed():
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) > 3 or sys.argv[1:2] == ["--help"]:
         sys.exit(__doc__)
     spec = yaml.safe_load((HERE / "harbor-api-v2.0.yaml").read_text())
     routes, schema = load(sys.argv[1:])
