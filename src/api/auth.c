@@ -342,6 +342,17 @@ enum err auth_csrf(struct call *r)
     return E_OK;
 }
 
+/* The token of before the login, which auth_csrf has put there, is not the session's. */
+static void replace_csrf(struct call *r, struct str token)
+{
+    for (size_t i = 0; i < r->reply.header_count; i++)
+        if (str_eq_nocase(r->reply.headers[i].name, str_of(CSRF_HEADER))) {
+            r->reply.headers[i].value = str_dup(&r->c->mem, token);
+            return;
+        }
+    call_header(r, CSRF_HEADER, "%.*s", STR(token));
+}
+
 enum err auth_session_start(struct call *r, const struct principal *p)
 {
     int64_t life = api_config(r->api)->session_timeout_s;
@@ -355,7 +366,7 @@ enum err auth_session_start(struct call *r, const struct principal *p)
     TRY(tx_commit(&tx));
     call_header(r, "Set-Cookie", SESSION_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict%s",
                 STR(s.id), secure_attribute(r));
-    call_header(r, CSRF_HEADER, "%.*s", STR(s.csrf));
+    replace_csrf(r, s.csrf);
     return E_OK;
 }
 

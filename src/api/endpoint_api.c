@@ -215,7 +215,8 @@ static enum err check_endpoint(struct ctx *c, struct endpoint *e)
     if (e->credential_type.n && !str_eq(e->credential_type, S("basic")))
         return fail(c, E_BAD_REQUEST, "credential type: expected basic");
     struct client_target target = {.base_url = e->url, .insecure = e->insecure};
-    return client_check_url(c, c->sv->client, &target, e->url);
+    enum err got = client_check_url(c, c->sv->client, &target, e->url);
+    return got == E_DENIED ? E_BAD_REQUEST : got; /* a fault of the body, not of the caller */
 }
 
 /* Harbor's health check: 400 with the reason, whatever went wrong. The refusal of the outbound

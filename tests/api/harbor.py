@@ -1,10 +1,15 @@
-"""Harbor's REST API as the tests speak it: one call, one reply, nothing remembered."""
+"""Harbor's REST API as the tests speak it: one call, one reply, nothing remembered. A test file
+imports the fixtures that it uses from here."""
 import base64
 import hashlib
 import http.client
 import itertools
 import json
 import urllib.parse
+
+import pytest
+
+from conftest import Server
 
 BASE = "/api/v2.0"
 PASSWORD = "Secret-word-1"
@@ -156,3 +161,28 @@ class Api:
                          headers={"Content-Type": manifest["mediaType"]})
         assert done.status == 201, done
         return digest, len(data)
+
+
+# ---- fixtures ---------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def server(postgres):
+    """A server that the tests of one file share; upstreams of its API may be on loopback."""
+    process = Server(postgres, COVE_OUTBOUND_ALLOW="127.0.0.0/8")
+    yield process
+    try:
+        process.stop()
+    finally:
+        process.remove()
+
+
+@pytest.fixture(scope="module")
+def admin(server):
+    api = Api(f"http://127.0.0.1:{server.port}", "admin", server.env["COVE_ADMIN_PASSWORD"])
+    yield api
+    server.check()
+
+
+@pytest.fixture(scope="module")
+def nobody(server):
+    return Api(f"http://127.0.0.1:{server.port}")

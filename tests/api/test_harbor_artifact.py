@@ -1,7 +1,7 @@
 """Repositories, artifacts, tags, accessories: Harbor's operations as stories."""
 import urllib.parse
 
-from harbor import unique
+from harbor import admin, nobody, server, unique  # noqa: F401
 
 
 def twice(path):

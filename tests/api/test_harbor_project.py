@@ -1,7 +1,7 @@
 """Projects, their metadata and members: Harbor's operations as stories."""
 import pytest
 
-from harbor import unique
+from harbor import admin, nobody, server, unique  # noqa: F401
 
 
 def test_a_project_lives_from_creation_to_deletion(admin):

@@ -1,7 +1,7 @@
 """Registries (upstream endpoints) and proxy cache projects: Harbor's operations as stories."""
 import pytest
 
-from harbor import unique
+from harbor import admin, nobody, server, unique  # noqa: F401
 from upstream import Upstream
 
 

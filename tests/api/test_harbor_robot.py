@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harbor import Api, unique
+from harbor import Api, admin, nobody, server, unique  # noqa: F401
 
 
 def entry(project, *pairs, kind="project"):

@@ -1,4 +1,5 @@
 """Ping, health, systeminfo, and what all of Harbor's operations have in common."""
+from harbor import admin, nobody, server  # noqa: F401
 
 
 def test_ping_and_health(nobody):

@@ -1,5 +1,5 @@
 """Users: Harbor's user operations as stories."""
-from harbor import PASSWORD, unique
+from harbor import PASSWORD, admin, nobody, server, unique  # noqa: F401
 
 
 def test_a_user_lives_from_creation_to_deletion(admin):
