@@ -1,4 +1,5 @@
 /* The program's words. */
+#include "api/command.h"
 #include "api/describe.h"
 #include "base/log.h"
 #include "config.h"
@@ -32,6 +33,8 @@ static int help(void)
 {
     struct buf b = {0};
     buf_str(&b, str_of(usage));
+    buf_str(&b, S("\nOn a store, by the server that runs or without one (-c FILE as above):\n\n"));
+    command_help(&b);
     buf_str(&b, S("\nKeys of the file, and their twins in the environment [default]:\n\n"));
     config_help(&b);
     return print(&b);
@@ -84,6 +87,29 @@ static int word_schema(int argc, char **argv)
     return status;
 }
 
+/* Commands that touch the store: -c FILE says which one, as for serve. */
+static int word_command(int argc, char **argv)
+{
+    struct ctx c = {0};
+    struct arena mem = {0};
+    struct settings settings = {0};
+    struct str config = NO_STR;
+    int words = 0, status = 1;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
+            config = str_of(argv[++i]);
+        else
+            argv[words++] = argv[i];
+    }
+    if (config_load(&c, &mem, config, &settings) == E_OK)
+        status = command_main(words, argv, &settings);
+    else
+        fprintf(stderr, "cove: %s\n", c.msg);
+    arena_release(&mem);
+    ctx_release(&c);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "--help";
@@ -99,5 +125,7 @@ int main(int argc, char **argv)
         return word_routes(argc - 2, argv + 2);
     if (strcmp(word, "schema") == 0)
         return word_schema(argc - 2, argv + 2);
+    if (command_known(argc, argv))
+        return word_command(argc, argv);
     return misuse("there is no word ", word);
 }

@@ -7,14 +7,15 @@
 #include "serve.h"
 
 #include "api/accesslog.h"
+#include "api/control.h"
 #include "api/dispatch.h"
 #include "base/crypt.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "blob/store.h"
-#include "blob/upload.h"
 #include "config.h"
+#include "jobs/housekeeper.h"
 #include "meta/store.h"
 #include "meta/user.h"
 #include "net/client.h"
@@ -24,21 +25,18 @@
 #include "registry/declared.h"
 #include "registry/flight.h"
 #include "registry/ledger.h"
-#include "registry/tally.h"
 #include "rule/name.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define ADMIN_ID 1
-#define SWEEP_S 300
 
 struct life {
     struct ctx c;
@@ -49,9 +47,9 @@ struct life {
     struct api *api;
     struct server *server;
     bool admin_made; /* the password was made up and stands in a file */
-    pthread_t signals, keeper;
-    bool keeper_runs;
-    atomic_bool stop;
+    pthread_t signals;
+    struct housekeeper *keeper;
+    struct control *control;
     struct str config;
 };
 
@@ -212,38 +210,6 @@ static enum err start(struct life *l)
 
 /* ---- while it runs ------------------------------------------------------------------------ */
 
-static void step(struct life *l, const char *what, enum err (*fn)(struct ctx *c))
-{
-    CLEANUP(ctx_release) struct ctx c = {.sv = &l->sv, .actor = S("cove")};
-    if (fn(&c) != E_OK) /* it is tried again the next time */
-        log_warn("serve", "%s: %s", what, c.msg);
-}
-
-static enum err sweep_sessions(struct ctx *c)
-{
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(c, &tx));
-    TRY(session_sweep(c));
-    return tx_commit(&tx);
-}
-
-static void *keep_house(void *arg)
-{
-    struct life *l = arg;
-    for (int64_t second = 1; !atomic_load(&l->stop); second++) {
-        for (int i = 0; i < 10 && !atomic_load(&l->stop); i++)
-            usleep(100000);
-        step(l, "counting pulls", tally_flush);
-        if (second % 5 == 0)
-            step(l, "quota ledger", ledger_flush);
-        if (second % SWEEP_S == 0) {
-            step(l, "sweeping uploads", upload_sweep);
-            step(l, "sweeping sessions", sweep_sessions);
-        }
-    }
-    return NULL;
-}
-
 static void reload(struct life *l)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = &l->sv, .actor = S("cove")};
@@ -294,19 +260,15 @@ static void block_signals(void)
     sigaddset(&set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 }
 
 static void stop(struct life *l)
 {
-    atomic_store(&l->stop, true);
-    if (l->keeper_runs)
-        pthread_join(l->keeper, NULL);
+    control_stop(l->control);
     server_free(l->server);
     flights_free(l->sv.flights);
-    if (l->sv.db) {
-        step(l, "counting pulls", tally_flush);
-        step(l, "quota ledger", ledger_flush);
-    }
+    housekeeper_stop(l->keeper); /* writes the last counts */
     api_free(l->api);
     upstreams_free(l->sv.upstreams);
     client_free(l->sv.client);
@@ -345,11 +307,11 @@ int serve(struct str config)
         return 1;
     }
     if (pthread_create(&l.signals, NULL, wait_for_signals, &l) != 0 ||
-        pthread_create(&l.keeper, NULL, keep_house, &l) != 0) {
-        fprintf(stderr, "cove: no thread could be started\n");
+        housekeeper_start(&l.c, &l.sv, &l.keeper) != E_OK ||
+        control_start(&l.c, &l.sv, l.settings.data, &l.control) != E_OK) {
+        fprintf(stderr, "cove: %s\n", l.c.msg[0] ? l.c.msg : "no thread could be started");
         return 1;
     }
-    l.keeper_runs = true;
     api_set_ready(l.api, true);
     say_ready(&l, since);
     server_run(l.server);

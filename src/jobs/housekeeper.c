@@ -9,6 +9,7 @@
 #include "blob/upload.h"
 #include "meta/store.h"
 #include "registry/gc.h"
+#include "registry/ledger.h"
 #include "registry/tally.h"
 #include "rule/settings.h"
 
@@ -79,6 +80,7 @@ static void *housekeeper_thread(void *arg)
     struct housekeeper *h = arg;
     struct task tasks[] = {
         {"pull counts", tally_flush, 1000, 0, -60000},
+        {"quota ledger", ledger_flush, 5000, 0, -60000},
         {"upload sweep", upload_sweep, 60000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},
@@ -124,6 +126,8 @@ void housekeeper_stop(struct housekeeper *h)
     struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
     if (tally_flush(&c) != E_OK)
         log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);
+    if (ledger_flush(&c) != E_OK)
+        log_warn("housekeeper", "the last word on pull limits is lost: %s", c.msg);
     ctx_release(&c);
     pthread_mutex_destroy(&h->lock);
     pthread_cond_destroy(&h->wake);
