@@ -234,13 +234,16 @@ TEST(a_push_needs_linked_blobs)
     int64_t repo = repository(c);
     OK(repository_ensure(c, 1, S("other"), &other));
     struct blob made = put_blob(c, repo, digest_no(c, 1), 10, 60);
-    struct blob_need one = {.digest = digest_no(c, 1)}, none = {.digest = digest_no(c, 2)};
+    struct blob_need one = {.digest = digest_no(c, 1), .size = 10},
+                     none = {.digest = digest_no(c, 2)};
     OK(blob_require(c, repo, &one, 1, false));
     assert_int_equal(one.id, made.id);
     IS(E_MANIFEST_BLOB_UNKNOWN, blob_require(c, other, &one, 1, false));
     IS(E_MANIFEST_BLOB_UNKNOWN, blob_require(c, repo, &none, 1, false));
     assert_non_null(strstr(c->msg, none.digest.p));
     OK(blob_require(c, repo, NULL, 0, false));
+    one.size = 11;
+    IS(E_MANIFEST_INVALID, blob_require(c, repo, &one, 1, false));
     tx_end(&tx);
 }
 

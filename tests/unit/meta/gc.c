@@ -196,7 +196,7 @@ static void *push(void *arg)
     bool created;
     pthread_barrier_wait(&r->start);
     pause_us(r->push_delay_us);
-    struct blob_need need = {.digest = r->digest};
+    struct blob_need need = {.digest = r->digest, .size = 10};
     enum err e = tx_begin(&c, &tx);
     if (e == E_OK)
         e = blob_require(&c, r->repo, &need, 1, false);

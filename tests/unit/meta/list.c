@@ -132,35 +132,51 @@ TEST(robots)
     tx_end(&tx);
 }
 
-TEST(endpoints_and_access)
+static struct endpoint add_hub(struct ctx *c)
 {
-    struct ctx *c = &e->c;
-    struct tx tx = {0};
     struct endpoint hub = {.name = S("hub"),
                            .type = S("docker-hub"),
                            .url = S("https://hub.docker.com"),
                            .access_key = S("me"),
-                           .access_secret = S("secret")},
-                    got;
+                           .access_secret = S("secret")};
+    OK(endpoint_insert(c, &hub));
+    return hub;
+}
+
+TEST(secrets_are_sealed)
+{
+    struct ctx *c = &e->c;
+    struct tx tx = {0};
+    struct endpoint got;
+    int64_t plain;
+    struct sql raw = SQL("SELECT count(*) FROM endpoint WHERE access_secret = $1");
+    OK(tx_begin(c, &tx));
+    struct endpoint hub = add_hub(c);
+    OK(endpoint_by_id(c, hub.id, &got));
+    assert_true(str_eq(got.access_secret, S("secret")));
+    OK(sql_i64(c, &raw, ARGS(A_BYTES(S("secret"))), &plain));
+    assert_int_equal(plain, 0);
+    OK(endpoint_update(c, &got));
+    got.access_secret = S("other");
+    OK(endpoint_update(c, &got));
+    OK(endpoint_by_name(c, S("hub"), &got));
+    assert_true(got.epoch == 2 && str_eq(got.access_secret, S("other")));
+    tx_end(&tx);
+}
+
+TEST(access_in_one_row)
+{
+    struct ctx *c = &e->c;
+    struct tx tx = {0};
     struct project_access access;
     struct user ann = {.username = S("ann")};
     struct principal nobody = {0}, who;
     struct list_query q = {.page_size = 5};
     struct list list;
     int64_t total;
-    struct sql raw = SQL("SELECT count(*) FROM endpoint WHERE access_secret = $1");
     OK(tx_begin(c, &tx));
     OK(user_insert(c, &ann));
-    OK(endpoint_insert(c, &hub));
-    OK(endpoint_by_id(c, hub.id, &got));
-    assert_true(str_eq(got.access_secret, S("secret")));
-    OK(sql_i64(c, &raw, ARGS(A_BYTES(S("secret"))), &total));
-    assert_int_equal(total, 0);
-    OK(endpoint_update(c, &got));
-    got.access_secret = S("other");
-    OK(endpoint_update(c, &got));
-    OK(endpoint_by_name(c, S("hub"), &got));
-    assert_true(got.epoch == 2 && str_eq(got.access_secret, S("other")));
+    struct endpoint hub = add_hub(c);
     struct project p = {.name = S("dockerhub"),
                         .owner_id = ann.user_id,
                         .registry_id = hub.id,
@@ -176,7 +192,7 @@ TEST(endpoints_and_access)
     OK(project_access_for_ns(c, S("docker.io"), &who, &access));
     assert_int_equal(access.project.project_id, 2);
     assert_true(access.roles.count == 1 && access.roles.items[0] == ROLE_GUEST);
-    assert_true(str_eq(access.endpoint.access_secret, S("other")));
+    assert_true(str_eq(access.endpoint.access_secret, S("secret")));
     assert_true(str_eq(access.endpoint.url, hub.url));
     assert_true(str_eq(access.project.severity, S("high")) && !access.project.auto_scan.p);
     IS(E_NOT_FOUND, project_access_for_ns(c, S("docker"), &who, &access));
@@ -314,8 +330,15 @@ TEST(uploads)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RUN(lists),   RUN(users),  RUN(robots),       RUN(endpoints_and_access),
-        RUN(members), RUN(quotas), RUN(small_tables), RUN(uploads),
+        RUN(lists),
+        RUN(users),
+        RUN(robots),
+        RUN(secrets_are_sealed),
+        RUN(access_in_one_row),
+        RUN(members),
+        RUN(quotas),
+        RUN(small_tables),
+        RUN(uploads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
