@@ -193,8 +193,7 @@ class Postgres:
         if os.geteuid() == 0:
             shutil.chown(self.dir, "postgres")
         self.run("initdb", "-D", self.dir + "/db", "-U", "postgres", "-A", "trust", "-N")
-        options = (f"-p {self.port} -k {self.dir} -c listen_addresses=127.0.0.1 -c fsync=off "
-                   "-c max_connections=200")
+        options = f"-p {self.port} -k {self.dir} -c listen_addresses=127.0.0.1 -c max_connections=200"
         self.run("pg_ctl", "-D", self.dir + "/db", "-o", options, "-l", self.dir + "/log", "-w",
                  "start")
 
