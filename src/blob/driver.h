@@ -28,6 +28,7 @@ struct driver {
     enum err (*read)(struct ctx *c, void *place, struct str key, int *fd_out, int64_t *size_out);
     enum err (*has)(struct ctx *c, void *place, struct str key, bool *out);
     enum err (*remove)(struct ctx *c, void *place, struct str key);
+    enum err (*remove_sync)(struct ctx *c, void *place);
     enum err (*space)(struct ctx *c, void *place, int64_t *free_out, int64_t *total_out);
     enum err (*walk)(struct ctx *c, void *place, store_each *each, void *arg);
     void (*free)(void *place);

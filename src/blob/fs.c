@@ -48,7 +48,8 @@ struct fs {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     struct entry *pending[DIRS];
-    bool known[DIRS]; /* the subdirectory's own entry is durable */
+    bool unlinked[DIRS]; /* an unlink in it may not be durable yet */
+    bool known[DIRS];    /* the subdirectory's own entry is durable */
     size_t pending_count;
     bool stop;
     pthread_t thread;
@@ -314,6 +315,28 @@ static enum err fs_remove(struct ctx *c, void *place, struct str key)
     const char *path = str_c(&c->mem, key);
     if (unlinkat(fs->dir_fd, path, 0) != 0 && errno != ENOENT)
         return io_error(c, errno, "unlink", path);
+    pthread_mutex_lock(&fs->lock);
+    fs->unlinked[dir] = true;
+    pthread_mutex_unlock(&fs->lock);
+    return E_OK;
+}
+
+static enum err fs_remove_sync(struct ctx *c, void *place)
+{
+    struct fs *fs = place;
+    for (int dir = 0; dir < DIRS; dir++) {
+        pthread_mutex_lock(&fs->lock);
+        bool due = fs->unlinked[dir];
+        fs->unlinked[dir] = false;
+        pthread_mutex_unlock(&fs->lock);
+        if (!due || sync_dir(fs, dir, true) || errno == ENOENT)
+            continue;
+        int e = errno;
+        pthread_mutex_lock(&fs->lock);
+        fs->unlinked[dir] = true;
+        pthread_mutex_unlock(&fs->lock);
+        return io_error(c, e, "fsync", "a directory");
+    }
     return E_OK;
 }
 
@@ -390,6 +413,7 @@ const struct driver fs_driver = {
     .read = fs_read,
     .has = fs_has,
     .remove = fs_remove,
+    .remove_sync = fs_remove_sync,
     .space = fs_space,
     .walk = fs_walk,
     .free = fs_free,

@@ -222,6 +222,12 @@ enum err store_delete(struct ctx *c, struct str key)
     return s->driver->remove(c, s->place, key);
 }
 
+enum err store_delete_sync(struct ctx *c)
+{
+    struct store *s = c->sv->store;
+    return s->driver->remove_sync(c, s->place);
+}
+
 enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out)
 {
     struct store *s = c->sv->store;

@@ -46,6 +46,9 @@ void store_close(struct store_file *f); /* NULL is fine */
 /* Opens for reading; the caller owns *fd_out. E_UNAVAILABLE when the object of a row is missing. */
 enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_out);
 enum err store_delete(struct ctx *c, struct str key); /* missing = done */
+/* Makes earlier deletes durable. Before the last row that knows a key is dropped: a power cut must
+   not bring back an object that nobody remembers. */
+enum err store_delete_sync(struct ctx *c);
 enum err store_has(struct ctx *c, struct str key, bool *out);
 /* Free bytes of the file system, for limits and /readyz. */
 enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out);

@@ -434,6 +434,7 @@ static enum err sweep_intents(struct ctx *c)
         return E_OK;
     for (size_t i = 0; i < keys.count; i++)
         TRY(store_delete(c, keys.items[i]));
+    TRY(store_delete_sync(c));
     CLEANUP(tx_end) struct tx drop_tx = {0};
     TRY(tx_begin(c, &drop_tx));
     for (size_t i = 0; i < keys.count; i++)

@@ -58,6 +58,7 @@ bool gc_stopping(void)
 /* Rows of one step, read on their own: no lock is held between the list and the step. */
 typedef enum err list_fn(struct run *r, struct list *out);
 typedef enum err step_fn(struct run *r, const struct gc_blob *b, bool *done);
+typedef enum err batch_fn(struct run *r, const struct gc_blob *b, size_t n, int64_t *done);
 
 static enum err list_candidates(struct run *r, struct list *out)
 {
@@ -90,21 +91,53 @@ static enum err tombstone(struct run *r, const struct gc_blob *b, bool *done)
     return tx_commit(&tx);
 }
 
-/* The bytes, then the row; a failure leaves the tombstone for the next run. */
-static enum err forget(struct run *r, const struct gc_blob *b, bool *done)
+/* The bytes, durably, then the rows; a failure leaves the tombstones for the next run. */
+static enum err bury(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
 {
-    if (b->phys_key.n)
-        TRY(store_delete(r->c, b->phys_key));
+    int64_t before = r->report->bytes;
+    for (size_t i = 0; i < n; i++)
+        if (b[i].phys_key.n)
+            TRY(store_delete(r->c, b[i].phys_key));
+    TRY(store_delete_sync(r->c));
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(r->c, &tx));
-    TRY(gc_forget(r->c, b->id));
+    for (size_t i = 0; i < n; i++)
+        TRY(gc_forget(r->c, b[i].id));
     TRY(tx_commit(&tx));
-    *done = true;
-    r->report->deleted++;
-    r->report->bytes += b->size;
-    metric_add(M_gc_blobs, 1);
-    metric_add(M_gc_bytes, b->size);
+    for (size_t i = 0; i < n; i++)
+        r->report->bytes += b[i].size;
+    *done = (int64_t)n;
+    metric_add(M_gc_blobs, (int64_t)n);
+    metric_add(M_gc_bytes, r->report->bytes - before);
     return E_OK;
+}
+
+/* Blob by blob: each look is a transaction of its own. */
+static enum err each(struct run *r, step_fn *step, const struct gc_blob *b, size_t n, int64_t *done)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool changed = false;
+        if (gc_stopping())
+            return fail(r->c, E_UNAVAILABLE, "stopped: the server ends");
+        if (step(r, &b[i], &changed) != E_OK) {
+            failed++;
+            log_warn("gc", "blob %.*s waits for the next run: %s", STR(b[i].digest), r->c->msg);
+        }
+        *done += changed ? 1 : 0;
+    }
+    r->report->failed += (int64_t)failed;
+    return failed == n ? E_UNAVAILABLE : E_OK;
+}
+
+static enum err condemn_all(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
+{
+    return each(r, condemn, b, n, done);
+}
+
+static enum err tombstone_all(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
+{
+    return each(r, tombstone, b, n, done);
 }
 
 static enum err read_list(struct run *r, list_fn *list, struct list *out)
@@ -115,63 +148,53 @@ static enum err read_list(struct run *r, list_fn *list, struct list *out)
 }
 
 /*
- * Steps through what a list gives until it gives nothing new. A blob whose step did nothing was
- * taken off the list by the step (it is in use), or failed and is met again in the next run; the
- * highest count of rounds only guards against a list that never ends.
+ * Works through what a list gives until it gives nothing new. A blob that a step left alone was
+ * taken off the list by it (it is in use), or failed and is met again in the next run; the highest
+ * count of rounds only guards against a list that never ends.
  */
-static enum err work_through(struct run *r, list_fn *list, step_fn *step, int64_t *count)
+static enum err work_through(struct run *r, list_fn *list, batch_fn *batch, int64_t *count)
 {
     struct ctx *outer = r->c;
     int64_t last_first = -1;
-    for (int round = 0; round < ROUNDS_MAX; round++) {
+    enum err e = E_OK;
+    for (int round = 0; e == E_OK && round < ROUNDS_MAX; round++) {
         struct ctx c = {.sv = outer->sv, .actor = outer->actor};
         struct list blobs = {0};
+        int64_t done = 0;
         r->c = &c;
-        enum err e = read_list(r, list, &blobs);
+        e = read_list(r, list, &blobs);
         const struct gc_blob *b = blobs.items;
-        int64_t failed = 0;
-        for (size_t i = 0; e == E_OK && i < blobs.count; i++) {
-            if (gc_stopping()) {
-                e = fail(&c, E_UNAVAILABLE, "stopped: the server ends");
-                break;
-            }
-            bool done = false;
-            if (step(r, &b[i], &done) != E_OK) {
-                failed++;
-                log_warn("gc", "blob %.*s waits for the next run: %s", STR(b[i].digest), c.msg);
-            }
-            *count += done ? 1 : 0;
+        bool end = e != E_OK || !blobs.count || b[0].id == last_first;
+        if (!end) {
+            last_first = b[0].id;
+            e = batch(r, b, blobs.count, &done);
         }
-        int64_t first = blobs.count ? b[0].id : -1;
-        bool stuck = first == last_first || failed == (int64_t)blobs.count;
-        bool end = !blobs.count || stuck;
-        last_first = first;
-        r->report->failed += failed;
+        *count += done;
         if (e != E_OK)
             memcpy(outer->msg, c.msg, sizeof outer->msg);
         r->c = outer;
         ctx_release(&c);
-        if (e != E_OK || end)
-            return e;
+        if (end)
+            break;
     }
-    return E_OK;
+    return e;
 }
 
 enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say_fn, void *arg,
                 struct gc_report *out)
 {
     struct gc_report report = {0};
-    int64_t tombstones = 0, forgotten = 0;
+    int64_t tombstones = 0;
     struct run r = {.c = c,
                     .grace_s = grace_s,
                     .pause_s = grace_s ? PAUSE_S : 0,
                     .say = say_fn,
                     .arg = arg,
                     .report = &report};
-    TRY(work_through(&r, list_candidates, condemn, &report.condemned));
+    TRY(work_through(&r, list_candidates, condemn_all, &report.condemned));
     say(&r, "condemned %lld blobs", (long long)report.condemned);
-    TRY(work_through(&r, list_condemned, tombstone, &tombstones));
-    TRY(work_through(&r, list_deleting, forget, &forgotten));
+    TRY(work_through(&r, list_condemned, tombstone_all, &tombstones));
+    TRY(work_through(&r, list_deleting, bury, &report.deleted));
     say(&r, "deleted %lld blobs, %lld bytes; %lld left for the next run", (long long)report.deleted,
         (long long)report.bytes, (long long)report.failed);
     if (report.deleted || report.failed)
