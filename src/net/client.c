@@ -196,6 +196,10 @@ static size_t head_done(struct transfer *t, size_t n)
     t->location = head_value(t, "location");
     t->redirect = follows(call->method, t->status) && t->location.n != 0;
     t->stream = call->sink && t->status < 300 && !t->redirect;
+    /* some servers send an error's body to a HEAD; on a kept connection it would be taken for the
+       next answer. 401 and 404 are too common to pay for a new connection each time */
+    if (call->method == HTTP_HEAD && t->status >= 400 && t->status != 401 && t->status != 404)
+        curl_easy_setopt(t->h->easy, CURLOPT_FORBID_REUSE, 1L);
     if (!t->stream)
         return n;
     int64_t before = clock_mono_ms();
