@@ -6,11 +6,9 @@ import os
 import pathlib
 import shutil
 import subprocess
-import time
 
 import rig
 
-FAR = "cove-clients/demo"  # what the upstream holds; no such name on Docker Hub
 ALL = {}
 made = []  # directories outside the temporary folder, to be taken away
 
@@ -42,19 +40,14 @@ def need(name):
     return found
 
 
-def seed(house):
-    """The upstream's image, put there by skopeo, which reads a layout and talks to registries."""
-    sh([need("skopeo"), "--insecure-policy", "copy", "--dest-tls-verify=false", f"oci:{house.far.folder}:1",
-        f"docker://127.0.0.1:{house.upstream.port}/{FAR}:1"])
-
-
 def clean():
     for path in made:
         shutil.rmtree(path, ignore_errors=True)
 
 
 class Client:
-    """What the tools share: names of images, credentials as docker's config.json."""
+    """What the tools share: images upstream of their own, so that each meets a cold cache; names;
+    credentials as docker's config.json."""
 
     def __init__(self, house):
         self.house, self.name = house, type(self).__name__.lower()
@@ -68,12 +61,19 @@ class Client:
         self.auth = self.folder / "config.json"
         self.nobody = self.folder / "empty" / "config.json"
         self.count = 0
+        seed = 100 + 10 * list(ALL).index(self.name)
+        self.upstream = f"cove-clients/{self.name}"  # no such name on Docker Hub
+        self.far = rig.Image(self.folder, "far", seed)
+        self.far_index = rig.Index(self.folder, "far-index", seed + 1)
+        for image, tag in ((self.far, 1), (self.far_index, 2)):
+            sh([need("skopeo"), "--insecure-policy", "copy", "--all", "--dest-tls-verify=false",
+                f"oci:{image.folder}:1", f"docker://127.0.0.1:{house.upstream.port}/{self.upstream}:{tag}"])
 
     def own(self, cove):
         return f"{cove.host}/team/{self.name}:1"
 
-    def far(self, cove):
-        return f"{cove.host}/hub/{FAR}:1"
+    def proxied(self, cove, tag=1):
+        return f"{cove.host}/hub/{self.upstream}:{tag}"
 
     def fresh(self):
         self.count += 1
@@ -89,7 +89,10 @@ class Client:
         self.get(self.own(self.house.plain), self.house.plain, self.house.image, self.auth)
 
     def proxy(self):
-        self.get(self.far(self.house.plain), self.house.plain, self.house.far, self.nobody)
+        self.get(self.proxied(self.house.plain), self.house.plain, self.far, self.nobody)
+
+    def index(self):
+        self.get(self.proxied(self.house.plain, 2), self.house.plain, self.far_index, self.nobody)
 
     def push_tls(self):
         self.put(self.house.tls)
@@ -98,7 +101,7 @@ class Client:
         self.get(self.own(self.house.tls), self.house.tls, self.house.image, self.auth)
 
     def proxy_tls(self):
-        self.get(self.far(self.house.tls), self.house.tls, self.house.far, self.nobody)
+        self.get(self.proxied(self.house.tls), self.house.tls, self.far, self.nobody)
 
 
 @client
@@ -148,7 +151,7 @@ class Docker(Client):
         same(self.run("image", "inspect", "-f", "{{.Id}}", name), image.config_digest)
 
     def mirror(self):
-        self.get(f"{FAR}:1", self.house.plain, self.house.far, self.nobody)
+        self.get(f"{self.upstream}:1", self.house.plain, self.far, self.nobody)
 
     def push_tls(self):
         # the image may be gone from the pulls before
@@ -177,7 +180,7 @@ class Containers(Client):
         return [f"--{prefix}tls-verify=false"]
 
     def mirror(self):
-        self.get(f"docker.io/{FAR}:1", None, self.house.far, self.nobody)
+        self.get(f"docker.io/{self.upstream}:1", None, self.far, self.nobody)
 
 
 @client
@@ -191,7 +194,7 @@ class Skopeo(Containers):
 
     def get(self, name, cove, image, auth):
         folder = self.fresh()
-        self.run("copy", *(self.trust(cove, "src-") if cove else []), "--src-authfile", auth, f"docker://{name}",
+        self.run("copy", "--all", *(self.trust(cove, "src-") if cove else []), "--src-authfile", auth, f"docker://{name}",
                  f"oci:{folder}:1")
         self.check_layout(folder, image)
         same(self.run("inspect", *(self.trust(cove) if cove else []), "--authfile", auth, "--no-tags", "--format",
@@ -223,17 +226,20 @@ class Stored(Containers):
         self.run("rmi", "--all", "--force")
         self.run("pull", "--quiet", *(self.trust(cove) if cove else []), "--authfile", auth, "--signature-policy",
                  self.folder / "policy.json", name)
-        same(self.run(*self.digest_of, name), self.pushed.get(name, image.digest))
+        if name in self.pushed:
+            same(self.run(*self.look, self.digest, name), self.pushed[name])
+        else:
+            same("sha256:" + self.run(*self.look, self.id, name), image.config_digest)
 
 
 @client
 class Podman(Stored):
-    digest_of = ["image", "inspect", "--format", "{{.Digest}}"]
+    look, digest, id = ["image", "inspect", "--format"], "{{.Digest}}", "{{.Id}}"
 
 
 @client
 class Buildah(Stored):
-    digest_of = ["inspect", "--type", "image", "--format", "{{.FromImageDigest}}"]
+    look, digest, id = ["inspect", "--type", "image", "--format"], "{{.FromImageDigest}}", "{{.FromImageID}}"
 
 
 @client
@@ -288,10 +294,10 @@ class Containerd(Client):
         same(next(row[2] for row in listed if row[0] == name), image.digest)
 
     def mirror(self):
-        self.get(f"docker.io/{FAR}:1", None, self.house.far, None, ["--hosts-dir", self.folder / "mirror"])
+        self.get(f"docker.io/{self.upstream}:1", None, self.far, None, ["--hosts-dir", self.folder / "mirror"])
 
     def ns(self):
-        self.get(f"docker.io/{FAR}:1", None, self.house.far, None, ["--hosts-dir", self.folder / "ns"])
+        self.get(f"docker.io/{self.upstream}:1", None, self.far, None, ["--hosts-dir", self.folder / "ns"])
 
 
 class GoTool(Client):

@@ -22,6 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ADMIN, PASSWORD = "admin", "Clients-Password-1"
 HOST = "cove.test"  # a name that no client treats as local
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 def free_port():
@@ -208,13 +209,31 @@ class Postgres(Process):
         shutil.rmtree(self.home, ignore_errors=True)
 
 
-class Image:
-    """A small image for linux/amd64 as an OCI layout: a text and some bytes that do not compress."""
+class Layout:
+    """An OCI layout that is being filled."""
 
-    def __init__(self, folder, name, seed):
-        self.folder, self.tag = folder / name, "1"
-        blobs = self.folder / "blobs" / "sha256"
-        blobs.mkdir(parents=True)
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
+
+    def blob(self, data, media_type):
+        digest = hashlib.sha256(data).hexdigest()
+        (self.folder / "blobs" / "sha256" / digest).write_bytes(data)
+        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+    def close(self, entry):
+        """entry becomes what the tag 1 stands for."""
+        self.digest = entry["digest"]
+        entry = {**entry, "annotations": {"org.opencontainers.image.ref.name": "1"}}
+        (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+        (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+
+
+class Image(Layout):
+    """A small image for linux as an OCI layout: a text and some bytes that do not compress."""
+
+    def __init__(self, folder, name, seed, architecture="amd64"):
+        super().__init__(folder / name)
         noise = random.Random(seed).randbytes(3 << 20)
         layers, diff_ids = [], []
         for files in ({"etc/motd": f"{name}\n".encode()}, {"opt/noise": noise}):
@@ -227,32 +246,45 @@ class Image:
             diff_ids.append("sha256:" + hashlib.sha256(raw.getvalue()).hexdigest())
             layers.append(self.blob(gzip.compress(raw.getvalue(), 1, mtime=0),
                                     "application/vnd.oci.image.layer.v1.tar+gzip"))
-        config = {"architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z",
+        config = {"architecture": architecture, "os": "linux", "created": "2026-01-01T00:00:00Z",
                   "config": {"Cmd": ["/bin/true"], "Labels": {"name": name}},
                   "rootfs": {"type": "layers", "diff_ids": diff_ids},
                   "history": [{"created": "2026-01-01T00:00:00Z", "created_by": name} for _ in layers]}
         self.config = self.blob(json.dumps(config).encode(), "application/vnd.oci.image.config.v1+json")
         manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": self.config, "layers": layers}
-        entry = self.blob(json.dumps(manifest).encode(), OCI_MANIFEST)
-        self.digest, self.config_digest, self.layers = entry["digest"], self.config["digest"], layers
-        entry["annotations"] = {"org.opencontainers.image.ref.name": self.tag}
-        (self.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [entry]}))
-        (self.folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+        self.config_digest = self.config["digest"]
+        self.entry = {**self.blob(json.dumps(manifest).encode(), OCI_MANIFEST),
+                      "platform": {"os": "linux", "architecture": architecture}}
+        self.close({k: v for k, v in self.entry.items() if k != "platform"})
 
-    def blob(self, data, media_type):
-        digest = hashlib.sha256(data).hexdigest()
-        (self.folder / "blobs" / "sha256" / digest).write_bytes(data)
-        return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}
+
+class Index(Layout):
+    """An image for amd64 and one for arm64 under one tag, as most images of Docker Hub are."""
+
+    def __init__(self, folder, name, seed):
+        first = Image(folder, name, seed)
+        second = Image(folder, name, seed + 1, "arm64")  # into the same folder
+        super().__init__(folder / name)
+        self.config_digest = first.config_digest
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [first.entry, second.entry]}
+        self.close(self.blob(json.dumps(index).encode(), OCI_INDEX))
 
 
 def layout_digest(folder):
-    """The digest of the one manifest in an OCI layout, whose blobs must all be whole."""
-    for blob in (folder / "blobs" / "sha256").iterdir():
+    """The digest behind the one tag of an OCI layout, whose blobs must all be there and whole."""
+    blobs = folder / "blobs" / "sha256"
+    for blob in blobs.iterdir():
         if hashlib.sha256(blob.read_bytes()).hexdigest() != blob.name:
             raise ValueError(f"{blob} does not have its digest")
-    manifests = json.loads((folder / "index.json").read_text())["manifests"]
-    root = json.loads((folder / "blobs" / "sha256" / manifests[0]["digest"][7:]).read_text())
-    for d in [root["config"], *root["layers"]]:
-        if not (folder / "blobs" / "sha256" / d["digest"][7:]).exists():
-            raise ValueError(f"{d['digest']} is missing in {folder}")
-    return manifests[0]["digest"]
+
+    def follow(digest):
+        root = json.loads((blobs / digest[7:]).read_text())
+        for child in root.get("manifests", []):
+            follow(child["digest"])
+        for d in [root["config"], *root["layers"]] if "config" in root else []:
+            if not (blobs / d["digest"][7:]).exists():
+                raise ValueError(f"{d['digest']} is missing in {folder}")
+
+    root = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
+    follow(root)
+    return root
