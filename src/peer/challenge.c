@@ -96,7 +96,7 @@ static enum err set(struct scan *s, struct challenge *to, struct str name, struc
 static enum err param(struct scan *s, struct challenge *to, struct str name, bool *is_param)
 {
     const char *before = s->p;
-    struct str text;
+    struct str text = NO_STR;
     skip_blanks(s);
     *is_param = s->p < s->end && *s->p == '=';
     if (!*is_param) {

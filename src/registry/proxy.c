@@ -487,7 +487,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
     bool known = is_known(c, at, d, &size);
     if (head || !known) {
         TRY(may_ask(c, at));
-        int64_t said;
+        int64_t said = -1;
         TRY(ask_blob(c, at, d, &said));
         size = said >= 0 ? said : size;
     } else if (!flight_flying(c->sv->flights, d)) {
