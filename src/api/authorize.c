@@ -253,6 +253,9 @@ enum err authorize(struct call *r)
     case GUARD_IN_BODY:
     case GUARD_FOUND: return r->principal.kind == PRINCIPAL_ANONYMOUS ? call_refuse(r) : E_OK;
     case GUARD_SYSTEM:
+        if ((r->route->flags & ROUTE_SIGN_UP) && r->principal.kind == PRINCIPAL_ANONYMOUS &&
+            api_config(r->api)->self_registration)
+            return E_OK;
         return access_may(&r->principal, NULL, g->res, g->act) ? E_OK : call_refuse(r);
     case GUARD_PROJECT: return resolve(r);
     case GUARD_SELF: return self(r);

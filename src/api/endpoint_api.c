@@ -298,6 +298,14 @@ enum err create_registry(struct call *r)
     return reply_located(r, "/registries/%" PRId64, e.id);
 }
 
+static enum err check_not_declared(struct ctx *c, const struct endpoint *e)
+{
+    if (e->declared)
+        return fail(c, E_CONFLICT, "registry %.*s is declared in cove.yml: change it there",
+                    STR(e->name));
+    return E_OK;
+}
+
 static bool given(const struct call *r, const char *name)
 {
     return field_seen(r->route->body.fields, name, r->seen);
@@ -332,16 +340,15 @@ static enum err check_projects(struct call *r, const struct endpoint *e)
     struct ctx *c = r->c;
     struct principal all = {.kind = PRINCIPAL_USER, .sysadmin = true};
     struct project_filter f = {.principal = &all, .is_public = 1};
-    struct list_query q = {.page = 1, .page_size = 100};
+    struct str id = str_fmt(&c->mem, "%" PRId64, e->id);
+    struct list_query q = {.page = 1, .page_size = 100, .term_count = 1};
+    q.terms[0] = (struct query_term){.key = S("registry_id"), .op = Q_EQ, .values = {&id, 1}};
     int64_t total = 0;
     do {
         struct list page;
         TRY(project_list(c, &f, &q, &page, &total));
-        for (size_t i = 0; i < page.count; i++) {
-            const struct project *p = (const struct project *)page.items + i;
-            if (p->registry_id == e->id)
-                TRY(project_check_exposure(r, p, e));
-        }
+        for (size_t i = 0; i < page.count; i++)
+            TRY(project_check_exposure(r, (const struct project *)page.items + i, e));
     } while (q.page++ * 100 < total);
     return E_OK;
 }
@@ -355,9 +362,7 @@ enum err update_registry(struct call *r)
     TRY(tx_read(c, &tx));
     TRY(endpoint_of_path(r, &e));
     tx_end(&tx);
-    if (e.declared)
-        return fail(c, E_CONFLICT, "registry %.*s is declared in cove.yml: change it there",
-                    STR(e.name));
+    TRY(check_not_declared(c, &e));
     if (given(r, "name") && !body->name.n)
         return fail(c, E_BAD_REQUEST, "name: must not be empty");
     if (given(r, "name"))
@@ -387,6 +392,7 @@ enum err delete_registry(struct call *r)
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(endpoint_of_path(r, &e));
+    TRY(check_not_declared(c, &e));
     enum err got = endpoint_delete(c, e.id);
     if (got == E_PRECONDITION)
         return fail(c, got, "registry %.*s is used by a proxy cache project", STR(e.name));

@@ -452,7 +452,7 @@ const struct route harbor_routes[] = {
     /* user */
     {HTTP_GET, "/users", "listUsers", SYSTEM(USER, LIST), NO_BODY, list_users, ROUTE_LIST},
     {HTTP_POST, "/users", "createUser", SYSTEM(USER, CREATE),
-     BODY(struct user_req, user_req_fields), create_user},
+     BODY(struct user_req, user_req_fields), create_user, ROUTE_SIGN_UP},
     {HTTP_GET, "/users/current", "getCurrentUserInfo", LOGIN, NO_BODY, get_current_user},
     {HTTP_GET, "/users/search", "searchUsers", LOGIN, NO_BODY, search_users, ROUTE_PAGES,
      QUERY(struct user_query, user_query_fields)},

@@ -108,6 +108,7 @@ struct route {
    until it ends it or replies. Without the flag c->tx is NULL when the handler starts. */
 #define ROUTE_READ 8U
 #define ROUTE_CSRF 16U /* needs the CSRF header even without a session (POST /c/login) */
+#define ROUTE_SIGN_UP 32U /* nobody may call it too, where self_registration is on */
 #define LATER NULL
 
 /* The arrays; each ends with a row without a path. Paths are relative to /v2, /api/v2.0,

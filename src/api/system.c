@@ -223,6 +223,27 @@ static void quota_of(const struct project *p, struct quota *out)
     };
 }
 
+/* sort=hard.storage and its like, in the words of the rows. */
+static enum err sort_quotas(struct call *r, struct str sort)
+{
+    static const struct {
+        const char *name, *column;
+    } words[] = {{"hard.storage", "storage_limit"},
+                 {"used.storage", "storage_used"},
+                 {"ref.name", "name"},
+                 {"id", "project_id"}};
+    if (sort.n)
+        TRY(query_parse_sort(r->c, sort, &r->query));
+    for (size_t i = 0; i < r->query.sort_count; i++) {
+        struct str *name = &r->query.sort[i];
+        bool down = str_starts(*name, S("-"));
+        for (size_t k = 0; k < COUNT(words); k++)
+            if (str_eq(down ? str_sub(*name, 1, name->n) : *name, str_of(words[k].name)))
+                *name = str_fmt(&r->c->mem, "%s%s", down ? "-" : "", words[k].column);
+    }
+    return E_OK;
+}
+
 enum err list_quotas(struct call *r)
 {
     struct ctx *c = r->c;
@@ -234,6 +255,7 @@ enum err list_quotas(struct call *r)
         return fail(c, E_BAD_REQUEST, "reference: expected project");
     if (q.reference_id.n && !str_to_i64(q.reference_id, &id))
         return fail(c, E_BAD_REQUEST, "reference_id: expected a project's id");
+    TRY(sort_quotas(r, q.sort));
     struct principal all = {.kind = PRINCIPAL_USER, .sysadmin = true};
     struct project_filter f = {.principal = &all, .is_public = -1};
     CLEANUP(tx_end) struct tx tx = {0};

@@ -18,8 +18,8 @@
         FIELD_AS(T, at registry_id, "registry_id", F_ROW | (sort), 0),                             \
         FIELD_AS(T, at is_public, "is_public", F_ROW | (sort), 0),                                 \
         FIELD_AS(T, at declared, "declared", F_ROW, 0),                                            \
-        FIELD_AS(T, at storage_limit, "storage_limit", F_ROW, 0),                                  \
-        FIELD_AS(T, at storage_used, "storage_used", F_ROW, 0),                                    \
+        FIELD_AS(T, at storage_limit, "storage_limit", F_ROW | (sort), 0),                         \
+        FIELD_AS(T, at storage_used, "storage_used", F_ROW | (sort), 0),                           \
         FIELD_AS(T, at repo_count, "repo_count", F_ROW, 0),                                        \
         FIELD_AS(T, at creation_time, "creation_time", F_ROW | (sort), 0),                         \
         FIELD_AS(T, at update_time, "update_time", F_ROW | (sort), 0)

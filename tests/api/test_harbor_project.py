@@ -1,7 +1,8 @@
 """Projects, their metadata and members: Harbor's operations as stories."""
 import pytest
 
-from harbor import admin, nobody, server, unique  # noqa: F401
+from harbor import PASSWORD, Api, admin, nobody, server, unique  # noqa: F401
+from upstream import Upstream
 
 
 def test_a_project_lives_from_creation_to_deletion(admin):
@@ -92,6 +93,8 @@ def test_storage_limit_is_for_admins(admin):
     assert admin.put(f"/quotas/{project}", {"hard": {"storage": -2}}).status == 400
     assert admin.get(f"/quotas?reference=project&reference_id={project}").total == 1
     assert admin.get("/quotas").total >= 2
+    sizes = [q["hard"]["storage"] for q in admin.get("/quotas?sort=-hard.storage").json()]
+    assert sizes[0] == 5000 and sizes == sorted(sizes, reverse=True)
     assert user.get("/quotas").status == 403
 
 
@@ -165,3 +168,46 @@ def test_a_project_with_repositories_stays(admin):
 @pytest.mark.parametrize("body", [{"cve_allowlist": {"items": [{"cve_id": "CVE-1"}]}}])
 def test_what_is_not_kept_is_refused(admin, body):
     assert admin.post("/projects", {"project_name": unique("c"), **body}).status == 501
+
+
+DECLARED = """
+proxies:
+  - project: hub
+    upstream: %s
+    type: docker-registry
+    public: true
+"""
+
+
+def test_what_cove_yml_declares_is_changed_there(start):
+    with Upstream() as up:
+        server = start(DECLARED % up.url)
+        admin = Api(f"http://127.0.0.1:{server.port}", "admin", server.env["COVE_ADMIN_PASSWORD"])
+        project = admin.get("/projects/hub").json()
+        for reply in (admin.put("/projects/hub", {"public": False}),
+                      admin.put("/projects/hub/metadatas/public", {"public": "false"}),
+                      admin.delete("/projects/hub"),
+                      admin.put(f"/registries/{project['registry_id']}", {"url": up.url + "/x"}),
+                      admin.delete(f"/registries/{project['registry_id']}")):
+            assert reply.status == 409 and "cove.yml" in reply.message, reply
+        assert admin.get("/projects/hub/_deletable").json()["deletable"] is False
+        # What is not declared may change; the declared value may be said again.
+        assert admin.put("/projects/hub", {"public": True,
+                                           "metadata": {"proxy_window_s": "60"}}).status == 200
+        assert admin.get("/projects/hub").json()["metadata"]["proxy_window_s"] == "60"
+
+
+def test_self_registration(start):
+    body = {"username": "newcomer", "password": PASSWORD, "realname": "N", "email": "n@example.com"}
+    server = start(COVE_SELF_REGISTRATION="true")
+    nobody = Api(f"http://127.0.0.1:{server.port}")
+    made = nobody.post("/users", body)
+    assert made.status == 201
+    assert nobody.as_("newcomer").get("/users/current").json()["sysadmin_flag"] is False
+    other = {**body, "username": "other", "email": "o@example.com"}
+    assert nobody.as_("newcomer").post("/users", other).status == 403  # not on behalf of others
+    assert nobody.get("/systeminfo").json()["self_registration"] is True
+
+
+def test_strangers_do_not_register_unless_allowed(nobody):
+    assert nobody.post("/users", {"username": "x"}).status == 401
