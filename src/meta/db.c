@@ -215,7 +215,7 @@ static void fill_value(struct cursor *cur, int i, const struct field *f, void *a
     case F_OBJECT:
     case F_REF:
     case F_LIST:
-    case F_NONE: assert(!"a field that cannot be a column"); break;
+    case F_NONE: assert(false && "a field that cannot be a column"); break;
     }
 }
 
