@@ -3,7 +3,7 @@
  * a head or of a TLS handshake, or reading a file slower than we send it. None of them costs a
  * thread. All events are one-shot: the worker that takes one owns the connection (CONN_ACTIVE)
  * until it parks or closes it. A worker that finds a whole head runs the handler, which may block
- * as it likes; another worker is started when none is left in epoll_wait.
+ * as it likes; pool.c sees to it that others take the next events.
  *
  * Deadlines are swept twice a second by the thread in server_run. The sweep never touches a
  * connection that a worker owns: it marks a parked one CONN_KILLED and shuts its socket down, and
@@ -19,11 +19,11 @@
 #include "net/forwarded.h"
 #include "net/head.h"
 #include "net/listen.h"
+#include "net/pool.h"
 #include "net/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <limits.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
@@ -33,9 +33,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define HEAD_MS 9500 /* swept every 500 ms: no head is older than 10 s */
@@ -43,27 +43,14 @@
 #define LINGER_MS 2000
 #define DRAIN_MS 30000
 #define SWEEP_MS 500
-#define WORKER_IDLE_MS 10000
-#define WORKERS_MIN 4
 #define WORKERS_BESIDE 8 /* threads over the cap of handlers: they parse, park and say 503 */
 #define FD_RESERVE 256   /* for storage and database */
 #define READ_FIRST 4096
 #define DROP_MAX (1 << 20)
 #define LINGER_BYTES (8 << 20)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_SIZE ((size_t)1 << 20)
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define STACK_SIZE ((size_t)1 << 20)
-#endif
-#endif
-#ifndef STACK_SIZE
-#define STACK_SIZE ((size_t)256 << 10)
-#endif
-
 /* What an epoll event points to; the first member of each kind. */
-enum { KIND_LISTENER, KIND_CONNECTION, KIND_STOP };
+enum { KIND_LISTENER, KIND_CONNECTION };
 
 struct pollable {
     int kind;
@@ -78,7 +65,6 @@ struct listener {
 };
 
 struct server {
-    struct pollable stop_mark;
     struct listener *listeners;
     size_t listener_count;
     struct tls *tls;
@@ -86,9 +72,10 @@ struct server {
     int64_t max_threads, max_connections;
     void (*handle)(struct http_request *r, void *arg);
     void *arg;
-    int epoll, wake, stop; /* wake: for server_run; stop: for all workers */
-    atomic_bool draining;
-    _Atomic int64_t threads, waiting, busy, busy_with_body, connections;
+    int epoll, wake; /* wake: for server_run */
+    struct pool *pool;
+    atomic_bool draining, running;
+    _Atomic int64_t busy, busy_with_body, connections;
     pthread_mutex_t lock; /* of the list */
     struct connection *list;
 };
@@ -312,6 +299,17 @@ static enum next refuse(struct connection *conn, int status, const char *code, c
     return linger_begin(conn);
 }
 
+static enum next wait_for_head(struct connection *conn, short want)
+{
+    if (conn->in_at < conn->in_n)
+        return park(conn, PHASE_HEAD, epoll_events(want), conn->head_deadline_ms);
+    input_release(conn);
+    if (server_draining(conn->server))
+        return NEXT_CLOSE;
+    int64_t until = conn->head_deadline_ms ? conn->head_deadline_ms : clock_mono_ms() + IDLE_MS;
+    return park(conn, PHASE_IDLE, epoll_events(want), until);
+}
+
 /* After a reply: ready for the next request, or the end. */
 static enum next settle(struct connection *conn)
 {
@@ -327,10 +325,11 @@ static enum next settle(struct connection *conn)
         conn->in_n = conn->in_cap = conn->ahead_n;
     }
     conn->in_scanned = 0;
+    conn->head_deadline_ms = 0;
+    if (conn->in_at == conn->in_n && !conn->ssl)
+        return wait_for_head(conn, POLLIN); /* few clients are so fast that a read would pay */
     if (conn->in_at < conn->in_n)
         conn->head_deadline_ms = clock_mono_ms() + HEAD_MS;
-    else
-        conn->head_deadline_ms = 0;
     return NEXT_HEAD;
 }
 
@@ -462,17 +461,6 @@ static bool input_room(struct connection *conn)
     return true;
 }
 
-static enum next wait_for_head(struct connection *conn, short want)
-{
-    if (conn->in_at < conn->in_n)
-        return park(conn, PHASE_HEAD, epoll_events(want), conn->head_deadline_ms);
-    input_release(conn);
-    if (server_draining(conn->server))
-        return NEXT_CLOSE;
-    int64_t until = conn->head_deadline_ms ? conn->head_deadline_ms : clock_mono_ms() + IDLE_MS;
-    return park(conn, PHASE_IDLE, epoll_events(want), until);
-}
-
 /* Reads until there is a head, serves it, and says what comes then. */
 static enum next serve_one(struct connection *conn)
 {
@@ -539,60 +527,13 @@ static void serve(struct connection *conn)
         connection_close(conn);
 }
 
-/* ---- workers ---- */
-
-static void *worker(void *arg);
-
-static void worker_start(struct server *s)
+/* What the pool's workers do with an event. */
+static void serve_event(void *what)
 {
-    pthread_attr_t attr;
-    pthread_t thread;
-    if (atomic_fetch_add(&s->threads, 1) >= s->max_threads + WORKERS_BESIDE) {
-        atomic_fetch_sub(&s->threads, 1);
-        return;
-    }
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (pthread_create(&thread, &attr, worker, s) != 0)
-        atomic_fetch_sub(&s->threads, 1);
-    pthread_attr_destroy(&attr);
-}
-
-/* Ends this worker unless it is one of the last few. */
-static bool worker_retire(struct server *s)
-{
-    int64_t n = atomic_load(&s->threads);
-    while (n > WORKERS_MIN)
-        if (atomic_compare_exchange_weak(&s->threads, &n, n - 1))
-            return true;
-    return false;
-}
-
-static void *worker(void *arg)
-{
-    struct server *s = arg;
-    for (;;) {
-        struct epoll_event e;
-        atomic_fetch_add(&s->waiting, 1);
-        int n = epoll_wait(s->epoll, &e, 1, WORKER_IDLE_MS);
-        int64_t left = atomic_fetch_sub(&s->waiting, 1) - 1;
-        if (n == 0 && worker_retire(s))
-            return NULL;
-        if (n <= 0)
-            continue;
-        struct pollable *what = e.data.ptr;
-        if (what->kind == KIND_STOP)
-            break;
-        if (left == 0)
-            worker_start(s);
-        if (what->kind == KIND_LISTENER)
-            accept_some(e.data.ptr);
-        else
-            serve(e.data.ptr);
-    }
-    atomic_fetch_sub(&s->threads, 1);
-    return NULL;
+    if (((struct pollable *)what)->kind == KIND_LISTENER)
+        accept_some(what);
+    else
+        serve(what);
 }
 
 /* ---- the sweep, and the life of the server ---- */
@@ -602,6 +543,14 @@ static void kill_parked(struct connection *conn)
     int parked = CONN_PARKED;
     if (atomic_compare_exchange_strong(&conn->state, &parked, CONN_KILLED))
         shutdown(conn->fd, SHUT_RDWR);
+}
+
+/* A drain closes what waits for nothing: no byte of a request is on its way. */
+static bool is_idle(const struct connection *conn)
+{
+    int phase = atomic_load(&conn->phase), bytes = 0;
+    return (phase == PHASE_IDLE || phase == PHASE_HANDSHAKE) &&
+           (ioctl(conn->fd, FIONREAD, &bytes) != 0 || bytes == 0);
 }
 
 static void sweep(struct server *s, bool all)
@@ -621,7 +570,7 @@ static void sweep(struct server *s, bool all)
             atomic_store(&conn->deadline_ms, now + RATE_WINDOW_MS);
             late = false;
         }
-        if (late || all || (draining && (phase == PHASE_IDLE || phase == PHASE_HANDSHAKE)))
+        if (late || all || (draining && is_idle(conn)))
             kill_parked(conn);
     }
     pthread_mutex_unlock(&s->lock);
@@ -638,21 +587,12 @@ static void wait_ms(struct server *s, int ms)
         eventfd_read(s->wake, &count);
 }
 
-static void start(struct server *s)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* workers inherit: signals are main's */
-    for (int i = 0; i < WORKERS_MIN; i++)
-        worker_start(s);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    for (size_t i = 0; i < s->listener_count; i++)
-        arm(&s->listeners[i], EPOLL_CTL_ADD);
-}
-
 void server_run(struct server *s)
 {
-    start(s);
+    atomic_store(&s->running, true);
+    pool_start(s->pool);
+    for (size_t i = 0; i < s->listener_count; i++)
+        arm(&s->listeners[i], EPOLL_CTL_ADD);
     while (!server_draining(s)) {
         sweep(s, false);
         wait_ms(s, SWEEP_MS);
@@ -667,14 +607,13 @@ void server_run(struct server *s)
         sweep(s, true);
         wait_ms(s, SWEEP_MS / 5);
     }
-    eventfd_write(s->stop, 1);
-    until = clock_mono_ms() + 2000;
-    while (atomic_load(&s->threads) > 0 && clock_mono_ms() < until)
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    atomic_store(&s->running, !pool_stop(s->pool, 2000));
 }
 
 void server_drain(struct server *s)
 {
+    for (size_t i = 0; i < s->listener_count && atomic_load(&s->running); i++)
+        accept_some(&s->listeners[i]); /* who already knocked is let in */
     atomic_store(&s->draining, true);
     for (size_t i = 0; i < s->listener_count; i++)
         shutdown(s->listeners[i].fd, SHUT_RDWR); /* closed in server_free: no reuse meanwhile */
@@ -695,7 +634,7 @@ void server_free(struct server *s)
 {
     if (!s)
         return;
-    if (atomic_load(&s->threads) > 0) {
+    if (atomic_load(&s->running)) {
         log_warn("net", "handlers still run; the server's memory is left to the process's end");
         return;
     }
@@ -705,9 +644,9 @@ void server_free(struct server *s)
     }
     for (size_t i = 0; i < s->listener_count; i++)
         fd_done(&s->listeners[i].fd);
+    pool_free(s->pool);
     fd_done(&s->epoll);
     fd_done(&s->wake);
-    fd_done(&s->stop);
     tls_free(s->tls);
     cidrs_release(&s->believed);
     pthread_mutex_destroy(&s->lock);
@@ -746,18 +685,16 @@ enum err server_new(struct ctx *c, const struct server_options *o, struct server
         abort();
     pthread_mutex_init(&s->lock, NULL);
     signal(SIGPIPE, SIG_IGN); /* sendfile and OpenSSL know no MSG_NOSIGNAL */
-    s->stop_mark.kind = KIND_STOP;
     s->max_threads = o->max_threads > 0 ? o->max_threads : 4096;
     s->max_connections = connection_cap(o->max_connections > 0 ? o->max_connections : 12000);
     s->handle = o->handle;
     s->arg = o->arg;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);
     s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    s->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = &s->stop_mark};
-    if (s->epoll < 0 || s->wake < 0 || s->stop < 0 ||
-        epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->stop, &e) != 0)
+    if (s->epoll < 0 || s->wake < 0)
         return fail_errno(c, E_INTERNAL, errno, "cannot make an epoll");
+    struct pool_options p = {s->epoll, s->max_threads + WORKERS_BESIDE, serve_event};
+    TRY(pool_new(c, &p, &s->pool));
     TRY(cidrs_init(c, &o->forwarded_from, &s->believed));
     for (size_t i = 0; i < o->listener_count; i++) {
         const struct server_listener *from = &o->listeners[i];
