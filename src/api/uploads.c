@@ -3,6 +3,7 @@
  * another repository"). Bytes go from the socket to the session through one buffer; whatever
  * breaks, the session keeps the bytes that came, and the client asks where to go on.
  */
+#include "api/access.h"
 #include "api/authorize.h"
 #include "api/registry.h"
 #include "blob/upload.h"
@@ -119,8 +120,13 @@ static enum err mount(struct call *r, struct str digest, struct str from)
             return E_BLOB_UNKNOWN;
         TRY(e);
     }
-    if (!authorize_repository(r, &source, from, ACT_PULL))
+    if (!access_may(&r->principal, &source, RES_REPOSITORY, ACT_PULL))
         return E_BLOB_UNKNOWN;
+    if (!authorize_repository(r, &source, from, ACT_PULL)) {
+        /* the right is there, the token is too narrow: the challenge names both repositories */
+        r->scope_error = true;
+        return fail(c, E_UNAUTHORIZED, "the token does not allow to mount from %.*s", STR(from));
+    }
     TRY(push_mount(c, &r->place, &d, source.project.project_id, path));
     return created(r, str_dup(&c->mem, digest_str(&d)));
 }

@@ -1,7 +1,7 @@
 /*
  * Numbers here come from strangers and are sums waiting to overflow, so they are read by our own
  * digits, cut at INT64_MAX, and compared before anything is added to them. A Range we do not
- * understand is ignored, as RFC 9110 allows; one that lies outside is 416.
+ * understand is ignored, as RFC 9110 allows; one that lies outside or runs backwards is 416.
  */
 #include "net/range.h"
 
@@ -37,7 +37,7 @@ static bool parse_one(struct str s, struct range_spec *out)
     }
     if (!take_number(&s, &spec.first) || !take_char(&s, '-'))
         return false;
-    if (s.n && (!take_number(&s, &spec.last) || s.n || spec.last < spec.first))
+    if (s.n && (!take_number(&s, &spec.last) || s.n))
         return false;
     *out = spec;
     return true;
@@ -53,7 +53,9 @@ enum range_answer range_spec_parse(struct str header, struct range_spec *out)
         commas += rest.p[i] == ',';
     if (commas >= RANGES_MAX)
         return RANGE_UNSATISFIABLE;
-    return commas == 0 && parse_one(str_trim(rest), out) ? RANGE_PART : RANGE_WHOLE;
+    if (commas || !parse_one(str_trim(rest), out))
+        return RANGE_WHOLE;
+    return out->first > out->last ? RANGE_UNSATISFIABLE : RANGE_PART;
 }
 
 enum range_answer range_resolve(struct range_spec spec, int64_t size, int64_t *offset_out,
