@@ -42,7 +42,7 @@ def test_blob_conditions(cove, name):
     ("bytes=10-20", 416, None),
     ("bytes=-0", 416, None),
     ("bytes=18446744073709551615-", 416, None),
-    ("bytes=5-2", 200, None),
+    ("bytes=5-2", 416, None),
     ("bytes=a-b", 200, None),
     ("bytes=0-1,3-4", 200, None),
     ("lines=0-1", 200, None),
