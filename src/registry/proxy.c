@@ -397,6 +397,13 @@ static bool is_known(struct ctx *c, const struct place *at, const struct digest 
     return true;
 }
 
+void proxy_count_hit(int64_t bytes)
+{
+    metric_add(M_proxy_requests, 1);
+    metric_add(M_proxy_hits, 1);
+    metric_add(M_proxy_bytes_saved, bytes);
+}
+
 /* A flight found the bytes in the store, or has put them there. */
 static enum err from_store(struct ctx *c, const struct place *at, const struct digest *d,
                            struct pulled_blob *out)

@@ -168,7 +168,9 @@ static enum err local_blob(struct ctx *c, const struct place *at, const struct d
                             .body = {.kind = BODY_NONE, .fd = -1}};
     if (!head && open_object(c, &blob, &b) != E_OK)
         return missing_object(c, at, d, &blob);
-    if (at->may_push && !is_proxy(at)) {
+    if (is_proxy(at)) {
+        proxy_count_hit(head ? 0 : blob.size);
+    } else if (at->may_push) {
         enum err e = keep_for_push(c, at, &blob);
         if (e != E_OK) {
             fd_done(&b.body.fd);
