@@ -426,8 +426,9 @@ enum err create_tag(struct call *r)
     if (e != E_NOT_FOUND)
         return e;
     TRY(push_tag(c, &r->place, a.digest, body->name));
-    reply_header(&r->reply, S("Location"),
-                 str_fmt(&c->mem, "%.*s/%.*s", STR(r->http->path), STR(body->name)));
+    struct str target = r->http->target; /* as sent: the repository's slashes stay escaped */
+    struct str path = str_cut(&target, '?');
+    call_header(r, "Location", "%.*s/%.*s", STR(path), STR(body->name));
     return reply_empty(r, 201);
 }
 

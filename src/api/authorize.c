@@ -129,8 +129,8 @@ bool authorize_repository(struct call *r, const struct project_access *project,
 static enum err registry_refuse(struct call *r, bool project_known)
 {
     if (!project_known && r->principal.sysadmin) {
-        struct str rest = r->full_name;
-        return fail(r->c, E_NAME_UNKNOWN, "project %.*s not found", STR(str_cut(&rest, '/')));
+        struct str rest = r->full_name, project = str_cut(&rest, '/');
+        return fail(r->c, E_NAME_UNKNOWN, "project %.*s not found", STR(project));
     }
     if (r->scheme == AUTH_BASIC)
         return fail(r->c, E_DENIED, "requested access to the resource is denied");

@@ -230,6 +230,8 @@ void registry_view_of(struct arena *a, const struct endpoint *e, struct registry
 void repository_view_of(struct arena *a, const struct repository *row, struct repository_view *out);
 void project_view_of(struct call *r, const struct project *p, const struct i64s *roles,
                      struct project_view *out);
+/* Takes what system robots may in a project of this name: another project may get it one day. */
+enum err robots_forget_project(struct ctx *c, struct str name);
 /* "robot$" and the stored name. */
 struct str robot_full_name(struct call *r, struct str stored);
 

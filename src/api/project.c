@@ -271,6 +271,7 @@ enum err get_project_summary(struct call *r)
     s.limited_guest_count = counts[ROLE_LIMITED_GUEST];
     if (r->access.endpoint.id) {
         registry_view_of(&c->mem, &r->access.endpoint, &registry);
+        registry.credential = NULL; /* whoever may read the project may read this */
         s.registry = &registry;
     }
     tx_end(&tx);
@@ -451,6 +452,7 @@ enum err delete_project(struct call *r)
     struct str why = why_not_deletable(&p);
     if (why.n)
         return fail(c, p.declared ? E_CONFLICT : E_PRECONDITION, "%.*s", STR(why));
+    TRY(robots_forget_project(c, p.name));
     enum err e = project_delete(c, p.project_id);
     if (e == E_PRECONDITION)
         return fail(c, e, "the project contains repositories, can not be deleted");

@@ -56,12 +56,21 @@ def test_artifacts_and_tags(admin):
     assert admin.post(tags, {"name": "bad name"}).status == 400
     assert admin.post(tags, {}).status == 400
     assert sorted(t["name"] for t in admin.get(tags).json()) == ["v1", "v2"]
-    assert admin.get(f"/{name}/app/manifests/v2".replace(f"/{name}", f"/{name}"), base="/v2",
+    assert admin.get(f"/{name}/app/manifests/v2", base="/v2",
                      headers={"Accept": "*/*"}).status == 200
     assert admin.delete(f"{tags}/v2").status == 200
     assert admin.delete(f"{tags}/v2").status == 404
     assert admin.delete(f"{base}/v1").status == 200
     assert admin.get(f"{base}/{digest}").status == 404
+
+
+def test_location_of_a_tag_in_a_nested_repository(admin):
+    name, _ = admin.new_project()
+    digest, _ = admin.push(f"{name}/deep/er", tag="v1")
+    path = f"/projects/{name}/repositories/{twice('deep/er')}/artifacts/{digest}/tags"
+    made = admin.post(path, {"name": "v2"})
+    assert made.headers["Location"] == f"/api/v2.0{path}/v2"
+    assert admin.delete(made.headers["Location"], base="").status == 200
 
 
 def test_filters(admin):

@@ -50,6 +50,30 @@ def test_secrets_never_come_back(admin, upstream):
         assert b"Hidden-word-1" not in admin.get(path).body
 
 
+def test_a_summary_shows_the_registry_without_its_credential(admin, nobody, upstream):
+    registry = new_registry(admin, upstream, credential=CREDENTIAL)
+    name, _ = admin.new_project("shown", registry_id=registry, public=True,
+                                metadata={"public_with_credentials": "true"})
+    summary = nobody.get(f"/projects/{name}/summary").json()
+    assert summary["registry"]["url"] == upstream.url and "credential" not in summary["registry"]
+    assert "quota" not in summary
+
+
+def test_secrets_are_in_no_log(admin, server, upstream):
+    new_registry(admin, upstream, credential=CREDENTIAL)
+    admin.post("/registries", registry_body(upstream, type="x", credential=CREDENTIAL))
+    user = admin.new_user()
+    name, _ = admin.new_project()
+    robot = admin.new_robot(name, ("repository", "pull"))
+    robot.get("/systeminfo")
+    user.put(f"/users/{user.user_id}/password", {"old_password": "Wrong-secret-3", "new_password": "x"})
+    with open(server.access, errors="replace") as f:
+        said = f.read() + server.stderr()
+    assert robot.name in said
+    for secret in ("Hidden-word-1", user.password, robot.password, "Wrong-secret-3", admin.password):
+        assert secret not in said
+
+
 def test_another_url_drops_the_secret(admin, upstream):
     registry = new_registry(admin, upstream, credential=CREDENTIAL)
     elsewhere = Upstream()

@@ -123,6 +123,20 @@ def test_a_robot_gives_no_more_than_it_has(admin):
     assert maker.post("/robots", system).status == 403
 
 
+def test_a_later_project_of_the_same_name_is_another(admin):
+    name, _ = admin.new_project()
+    made = admin.post("/robots", {"name": unique("old"), "level": "system", "duration": -1,
+                                  "permissions": [entry(name, ("repository", "list")),
+                                                  entry("library", ("repository", "list"))]}).json()
+    robot = admin.as_(made["name"], made["secret"])
+    assert robot.get(f"/projects/{name}/repositories").status == 200
+    assert admin.delete(f"/projects/{name}").status == 200
+    assert admin.new_user().post("/projects", {"project_name": name}).status == 201
+    assert robot.get(f"/projects/{name}/repositories").status == 403
+    assert [p["namespace"] for p in admin.get(f"/robots/{made['id']}").json()["permissions"]] == \
+        ["library"]
+
+
 def test_who_may(admin, nobody):
     name, _ = admin.new_project()
     owner, guest, stranger = admin.new_user(), admin.new_user(), admin.new_user()
