@@ -54,10 +54,10 @@ static enum err refill(struct ctx *c, struct store *s)
     struct str keys[POOL];
     struct tx tx = {0};
     int64_t now = clock_now().us;
+    unsigned char spread; /* one directory for a poolful: pushes at one time share its fsync */
+    random_fill(&spread, 1);
     for (size_t i = 0; i < POOL; i++) {
         struct str ulid = random_ulid(&c->mem, now);
-        unsigned char spread;
-        random_fill(&spread, 1);
         keys[i] = str_fmt(&c->mem, "data/%02x/%.*s", (unsigned)spread, STR(ulid));
     }
     enum err e = tx_begin(c, &tx);

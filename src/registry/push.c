@@ -24,6 +24,19 @@
 
 #define TRIES 5
 
+/*
+ * Is a failed try to be made again? Two that meet (E_CONFLICT) yes; one that the database undid
+ * (E_UNAVAILABLE: a deadlock, a broken connection) once, unless it has waited long already. A try
+ * whose COMMIT got no answer may have succeeded: all that follows is written so that it may be
+ * repeated.
+ */
+static bool again(enum err e, int tries, int64_t began_ms)
+{
+    if (e == E_CONFLICT)
+        return tries < TRIES;
+    return e == E_UNAVAILABLE && tries < 2 && clock_mono_ms() - began_ms < 1000;
+}
+
 static enum err may_store(struct ctx *c, const struct place *at, const struct origin_rule *rule)
 {
     const struct project *p = &at->access->project;
@@ -64,6 +77,7 @@ static enum err commit_blob(struct ctx *c, const struct place *at, const struct 
         return e;
     TRY(blob_commit(c, repository, a->digest, a->size, a->key, lease_of(c, rule), &blob,
                     &a->key_used));
+    a->key_used = a->key_used || str_eq(blob.phys_key, a->key); /* by a try whose end was lost */
     if (expected)
         TRY(usage_arrived(c, blob.id, project, a->size, !rule->skips_quota));
     else if (!held)
@@ -77,10 +91,11 @@ enum err push_blob(struct ctx *c, const struct place *at, enum origin origin, st
 {
     const struct origin_rule *rule = origin_rule(origin);
     struct arrived a = {.key = key, .digest = digest_str(d), .size = size};
+    int64_t began = clock_mono_ms();
     enum err e = may_store(c, at, rule);
     if (e == E_OK)
         e = commit_blob(c, at, rule, &a);
-    for (int i = 1; e == E_CONFLICT && i < TRIES; i++)
+    for (int tries = 1; again(e, tries, began); tries++)
         e = commit_blob(c, at, rule, &a);
     upload_settled(c, key);
     TRY(e);
@@ -115,8 +130,9 @@ enum err push_mount(struct ctx *c, const struct place *at, const struct digest *
                     int64_t from_project_id, struct str from_repository)
 {
     TRY(may_store(c, at, origin_rule(ORIGIN_USER)));
-    enum err e = E_CONFLICT;
-    for (int i = 0; e == E_CONFLICT && i < TRIES; i++)
+    int64_t began = clock_mono_ms();
+    enum err e = mount(c, at, digest_str(d), from_project_id, from_repository);
+    for (int tries = 1; again(e, tries, began); tries++)
         e = mount(c, at, digest_str(d), from_project_id, from_repository);
     if (e == E_NOT_FOUND || e == E_MANIFEST_BLOB_UNKNOWN)
         return fail(c, E_BLOB_UNKNOWN, "%s is not in the repository to mount from", d->text);
@@ -293,8 +309,10 @@ static enum err commit_manifest(struct ctx *c, const struct manifest_push *p)
     out->artifact_id = known.id;
     if (e == E_NOT_FOUND || known.state != STATE_ACTIVE)
         TRY(put_artifact(c, p, repository, &out->artifact_id, &out->created));
-    if (p->tag.n)
-        TRY(tag_put(c, repository, p->tag, out->artifact_id, p->rule->upstream_move));
+    e = p->tag.n ? tag_put(c, repository, p->tag, out->artifact_id, p->rule->upstream_move) : E_OK;
+    if (e == E_PRECONDITION && !out->created) /* it was being deleted while we looked */
+        return fail(c, E_CONFLICT, "the manifest was deleted at the same moment");
+    TRY(e);
     TRY(tell(c, p->at, digest, p->tag));
     return tx_commit(&tx);
 }
@@ -311,8 +329,9 @@ enum err push_manifest(struct ctx *c, const struct place *at, enum origin origin
         return fail(c, E_TOO_LARGE, "the manifest is larger than 4 MiB");
     TRY(read_reference(c, reference, payload, &p));
     TRY(manifest_parse(c, payload, content_type, &p.parsed));
-    enum err e = E_CONFLICT;
-    for (int i = 0; e == E_CONFLICT && i < TRIES; i++)
+    int64_t began = clock_mono_ms();
+    enum err e = commit_manifest(c, &p);
+    for (int tries = 1; again(e, tries, began); tries++)
         e = commit_manifest(c, &p);
     TRY(e);
     pushed.digest = str_dup(&c->mem, digest_str(&p.digest));
@@ -340,8 +359,9 @@ enum err push_tag(struct ctx *c, const struct place *at, struct str digest, stru
 {
     if (!name_is_tag(tag))
         return fail(c, E_BAD_REQUEST, "invalid tag");
-    enum err e = E_CONFLICT;
-    for (int i = 0; e == E_CONFLICT && i < TRIES; i++)
+    int64_t began = clock_mono_ms();
+    enum err e = move_tag(c, at, digest, tag);
+    for (int tries = 1; again(e, tries, began); tries++)
         e = move_tag(c, at, digest, tag);
     if (e == E_NOT_FOUND)
         return fail(c, E_MANIFEST_UNKNOWN, "artifact %.*s/%.*s@%.*s not found",
