@@ -1,5 +1,4 @@
 """What the tests of the proxy cache share: upstreams that count, and pulls through a project."""
-import hashlib
 import http.client
 import json
 import os
@@ -189,10 +188,11 @@ class DockerRegistry:
 
 
 class Herd:
-    """Many clients that read one blob at the same time, each verifying what it got."""
+    """Many clients that read one body at the same time, each comparing every byte of it."""
 
-    def __init__(self, port, path, token, count, leave=(), leave_at=0):
-        self.results = [None] * count
+    def __init__(self, port, path, token, count, want, leave=(), leave_at=0):
+        self.want = memoryview(want)
+        self.results = [None] * count  # (status, bytes, "whole" | "left" | "wrong" | "broken ...")
         self.gate = threading.Barrier(count)
         self.threads = [threading.Thread(target=self.run, args=(
             i, port, path, token, leave_at if i in leave else None)) for i in range(count)]
@@ -202,25 +202,24 @@ class Herd:
     def run(self, i, port, path, token, leave_at):
         self.gate.wait()
         got, status = 0, None
-        h = hashlib.sha256()
+        piece = memoryview(bytearray(1 << 18))
         c = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
         try:
-            c.request("GET", path, headers={"Authorization": "Bearer " + token})
+            c.request("GET", path, headers={"Authorization": "Bearer " + token, "Accept": ACCEPT})
             r = c.getresponse()
             status = r.status
-            while True:
-                piece = r.read(1 << 18)
-                if not piece:
-                    break
-                h.update(piece)
-                got += len(piece)
+            while n := r.readinto(piece):
+                if self.want[got:got + n] != piece[:n]:
+                    self.results[i] = (status, got, "wrong")
+                    return
+                got += n
                 if leave_at is not None and got >= leave_at:
                     self.results[i] = (status, got, "left")
                     return
-            whole = r.length in (0, None)
-            self.results[i] = (status, got, "sha256:" + h.hexdigest() if whole else "short")
+            whole = got == len(self.want)
+            self.results[i] = (status, got, "whole" if whole else "broken: short")
         except (OSError, http.client.HTTPException) as e:
-            self.results[i] = (status, got, f"broken {type(e).__name__}")
+            self.results[i] = (status, got, f"broken: {type(e).__name__}")
         finally:
             c.close()
 
