@@ -212,6 +212,9 @@ const struct query_term *query_peek(const struct list_query *q, const char *key)
 bool query_add(struct call *r, const char *key, enum query_op op, struct str value);
 /* 201 with Location API_BASE + the formatted path, without a body. */
 enum err reply_located(struct call *r, const char *fmt, ...) PRINTF(2, 3);
+/* The first field of that name in an application/x-www-form-urlencoded text (WHATWG URL, section
+   5.1), decoded into a. False when absent or when its value does not decode. */
+bool form_field(struct arena *a, struct str form, struct str name, struct str *out);
 /* Of a header that carries a boolean. */
 bool header_true(const struct call *r, const char *name);
 /* The id of a project that a body or query names. An unknown one is E_NOT_FOUND for system

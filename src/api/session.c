@@ -11,8 +11,7 @@
 
 #define FORM_MAX 8192
 
-/* A field of an application/x-www-form-urlencoded body (WHATWG URL, section 5.1). */
-static bool form_field(struct arena *a, struct str form, struct str name, struct str *out)
+bool form_field(struct arena *a, struct str form, struct str name, struct str *out)
 {
     while (form.n) {
         struct str value = str_cut(&form, '&');
