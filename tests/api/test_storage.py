@@ -1,0 +1,157 @@
+"""What the store promises, seen from outside: resumed uploads, garbage collection beside the
+server, missing objects, a full disk, the commands of the control socket."""
+import glob
+import os
+import secrets
+import subprocess
+import tempfile
+import threading
+
+import pytest
+
+from conftest import binary, sha256
+
+OCTETS = {"Content-Type": "application/octet-stream"}
+
+
+def command(server, *words, stdin=""):
+    """`cove WORDS...` with the server's environment: (exit status, what it said)."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("COVE_")}
+    env.update(server.env)
+    done = subprocess.run([binary(), *words], env=env, input=stdin, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout
+
+
+def objects(server):
+    return glob.glob(os.path.join(server.env["COVE_DATA"], "data", "*", "*"))
+
+
+def test_upload_goes_on_after_kill(start):
+    server = start()
+    data = secrets.token_bytes(300000)
+    at = server.admin.post("/v2/library/a/blobs/uploads/").headers["Location"]
+    reply = server.admin.patch(at, data[:200000], headers={**OCTETS, "Content-Range": "0-199999"})
+    assert reply.status == 202, reply
+    server.kill()
+    server.start()
+    reply = server.admin.get(at)
+    assert reply.status == 204 and reply.headers["Range"] == "0-199999", reply
+    reply = server.admin.patch(at, data[200000:],
+                               headers={**OCTETS, "Content-Range": "200000-299999"})
+    assert reply.status == 202, reply
+    mark = "&" if "?" in reply.headers["Location"] else "?"
+    reply = server.admin.put(reply.headers["Location"] + mark + "digest=" + sha256(data))
+    assert reply.status == 201, reply
+    assert server.admin.get("/v2/library/a/blobs/" + sha256(data)).body == data
+    assert server.admin.get(at).status == 404
+    assert command(server, "fsck", "--full")[0] == 0
+
+
+def test_collection_beside_the_server(start):
+    server = start(COVE_GC_LEASE_S=1)
+    kept, payload = server.admin.push_image("library/a", "kept", layers=(b"shared", b"kept"))
+    gone, _ = server.admin.push_image("library/a", "gone", layers=(b"shared", b"gone"))
+    assert server.admin.delete("/v2/library/a/manifests/" + gone).status == 202
+    threading.Event().wait(1.2)
+    status, said = command(server, "gc", "--grace", "0")
+    assert status == 0 and "deleted 2 blobs" in said, said  # its config and its own layer
+    assert server.admin.get("/v2/library/a/blobs/" + sha256(b"gone")).status == 404
+    assert server.admin.get("/v2/library/a/blobs/" + sha256(b"shared")).body == b"shared"
+    assert server.admin.get("/v2/library/a/manifests/" + kept).body == payload
+    assert len(objects(server)) == 3
+    assert command(server, "fsck", "--full")[0] == 0
+
+
+def test_collection_never_fails_a_push(start):
+    """Pushes that trust each other's blobs, with collections without grace all the time."""
+    server, stop, wrong = start(COVE_GC_LEASE_S=30), threading.Event(), []
+
+    def collect():
+        while not stop.is_set():
+            status, said = command(server, "gc", "--grace", "0")
+            if status:
+                wrong.append(said)
+
+    def push(number):
+        for i in range(15):
+            digest, _ = server.admin.push_image(f"library/p{number}", f"v{i}", layers=(b"common",))
+            if i % 2:
+                reply = server.admin.delete(f"/v2/library/p{number}/manifests/{digest}")
+                if reply.status != 202:
+                    wrong.append(repr(reply))
+
+    collector = threading.Thread(target=collect)
+    pushers = [threading.Thread(target=push, args=(n,)) for n in range(3)]
+    for thread in [collector, *pushers]:
+        thread.start()
+    for thread in pushers:
+        thread.join()
+    stop.set()
+    collector.join()
+    assert not wrong
+    for n in range(3):
+        assert server.admin.get(f"/v2/library/p{n}/manifests/v14").status == 200
+    assert command(server, "fsck", "--full")[0] == 0
+
+
+def test_missing_object_is_not_404(start):
+    server = start()
+    server.admin.push_image("library/a", "v1", layers=(b"x" * 1000,))
+    for path in objects(server):
+        if os.path.getsize(path) == 1000:
+            os.unlink(path)
+    url = "/v2/library/a/blobs/" + sha256(b"x" * 1000)
+    assert server.admin.get(url).status == 503
+    status, said = command(server, "fsck")
+    assert status == 3 and "library/a:v1" in said, said
+    server.admin.push_blob("library/a", b"x" * 1000)
+    assert server.admin.get(url).status == 200
+    assert command(server, "fsck", "--full")[0] == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_full_disk_is_507(start):
+    place = tempfile.mkdtemp(prefix="cove-full-")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place],
+                      check=False).returncode:
+        pytest.skip("no mounts here")
+    try:
+        server = start(COVE_DATA=os.path.join(place, "data"))
+        small = server.admin.push_blob("library/a", b"small")
+        big = secrets.token_bytes(16 << 20)
+        reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(big)}", big,
+                                  headers=OCTETS)
+        assert reply.status == 507, reply
+        assert server.admin.get("/v2/library/a/blobs/" + small).body == b"small"
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", place], check=False)
+        os.rmdir(place)
+
+
+def test_commands_with_and_without_a_server(start):
+    server = start()
+    server.admin.push_image("library/a", "v1")
+    assert command(server, "fsck")[0] == 0
+    assert command(server, "gc", "--grace", "x")[0] == 2
+    assert command(server, "user", "passwd", "nobody", stdin="Another-Pass-1\n")[0] == 2
+    assert command(server, "user", "passwd", "admin", stdin="short\n")[0] == 2
+    status, said = command(server, "user", "passwd", "admin", stdin="Another-Pass-1\n")
+    assert status == 0, said
+    assert server.admin.get("/v2/").status == 401
+    assert server.client("admin", "Another-Pass-1").get("/v2/").status == 200
+    socket = os.path.join(server.env["COVE_DATA"], "cove.sock")
+    assert os.stat(socket).st_mode & 0o777 == 0o600
+    server.stop()
+    assert not os.path.exists(socket)
+    status, said = command(server, "fsck", "--full")
+    assert status == 0 and "2 blobs, 1 manifests" in said, said
+    status, said = command(server, "user", "list")
+    assert status == 0 and "admin" in said
+
+
+def test_one_server_per_directory(start):
+    server = start()
+    status, said = command(server, "serve")
+    assert status == 1 and "in use" in said, said
