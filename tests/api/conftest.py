@@ -100,7 +100,10 @@ class Client:
         sent = {k: v for k, v in sent.items() if v is not None}
         connection = self.connect(timeout, port)
         try:
-            connection.request(method, path, body, sent)
+            try:
+                connection.request(method, path, body, sent)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused in the middle of the body: the answer is there all the same
             reply = connection.getresponse()
             return Reply(reply.status, reply.headers, reply.read())
         finally:
