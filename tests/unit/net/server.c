@@ -37,6 +37,7 @@ static char tls_dir[] = "/tmp/cove-server-tls-XXXXXX";
 static atomic_int done_calls, done_whole, released;
 static _Atomic int64_t done_bytes;
 static atomic_int hold; /* requests to /hold wait while it is set */
+static atomic_int holding;
 
 static char pattern(int64_t at)
 {
@@ -148,6 +149,7 @@ static void handle(struct http_request *r, void *arg)
     } else if (str_starts(r->path, S("/grow")) || str_starts(r->path, S("/stream"))) {
         reply_source(&p, r->path);
     } else if (str_eq(r->path, S("/hold"))) {
+        atomic_fetch_add(&holding, 1);
         while (atomic_load(&hold))
             sleep_ms(5);
         reply_text(&p, S("held"));
@@ -300,6 +302,7 @@ static void start_server(int64_t threads, int64_t connections)
     atomic_store(&done_whole, 0);
     atomic_store(&done_bytes, 0);
     atomic_store(&released, 0);
+    atomic_store(&holding, 0);
 }
 
 static int setup(void **state)
@@ -579,6 +582,13 @@ static void *hold_one(void *arg)
     return NULL;
 }
 
+static void wait_for_holding(int count)
+{
+    for (int i = 0; i < 500 && atomic_load(&holding) < count; i++)
+        sleep_ms(10);
+    assert_int_equal(atomic_load(&holding), count);
+}
+
 static void test_drain(void **state)
 {
     (void)state;
@@ -592,6 +602,7 @@ static void test_drain(void **state)
     char c;
     say(idle, GET("/small"));
     assert_text(hear_reply(&a, idle, &head), "hello");
+    wait_for_holding(1);
     server_drain(server);
     assert_int_equal(recv(idle, &c, 1, 0), 0);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -617,7 +628,7 @@ static void test_caps(void **state)
         held[i] = dial(0);
         say(held[i], GET("/hold"));
     }
-    sleep_ms(100);
+    wait_for_holding(4);
     struct str all = ask(&a, GET("/small"), NULL);
     assert_starts(all, "HTTP/1.1 503 Service Unavailable\r\n");
     assert_true(str_contains(all, S("Retry-After: ")));
