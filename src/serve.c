@@ -314,8 +314,13 @@ int serve(struct str config)
     }
     api_set_ready(l.api, true);
     say_ready(&l, since);
-    server_run(l.server);
+    bool ended = server_run(l.server);
     pthread_join(l.signals, NULL);
+    if (!ended) {
+        log_warn("serve", "requests still ran after the drain; leaving them");
+        housekeeper_stop(l.keeper);
+        _exit(0);
+    }
     stop(&l);
     return 0;
 }

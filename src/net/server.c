@@ -587,7 +587,7 @@ static void wait_ms(struct server *s, int ms)
         eventfd_read(s->wake, &count);
 }
 
-void server_run(struct server *s)
+bool server_run(struct server *s)
 {
     atomic_store(&s->running, true);
     pool_start(s->pool);
@@ -608,6 +608,7 @@ void server_run(struct server *s)
         wait_ms(s, SWEEP_MS / 5);
     }
     atomic_store(&s->running, !pool_stop(s->pool, 2000));
+    return !atomic_load(&s->running);
 }
 
 void server_drain(struct server *s)
