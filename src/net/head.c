@@ -83,7 +83,7 @@ static bool parse_version(struct str s, struct head *h, struct head_error *error
         s.p[7] < '0' || s.p[7] > '9')
         return bad(error, 400, "malformed request line");
     if (s.p[5] != '1' || s.p[7] > '1')
-        return bad(error, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+        return bad(error, 505, "only versions 1.0 and 1.1 of HTTP are spoken here");
     h->minor = s.p[7] - '0';
     h->keep_alive = h->minor == 1;
     return true;
