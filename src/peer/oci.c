@@ -110,8 +110,7 @@ static enum err ask_all(struct ctx *c, const struct question *q, struct client_a
             return fail(c, E_UPSTREAM, "%.*s redirects to a host that answers %d",
                         STR(q->asker->base.host), out->status);
         }
-        bool last = try == TRIES || auth.kind == TOKEN_FRESH || auth.kind == TOKEN_BASIC;
-        if (out->status != 401 || last)
+        if (out->status != 401 || try == TRIES || auth.kind == TOKEN_FRESH)
             return E_OK;
         struct authorization next;
         TRY(token_challenged(c, tokens, q->asker, q->repo, out, &auth, &next, st));

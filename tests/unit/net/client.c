@@ -106,7 +106,10 @@ static bool handle(struct loopback *l, int fd, const char *head)
         loopback_put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
     else if (strcmp(path, "/garbage") == 0)
         loopback_put(fd, "SSH-2.0-OpenSSH_9\r\n\r\n");
-    else if (strcmp(path, "/silent") == 0)
+    else if (strcmp(path, "/slow") == 0) {
+        usleep(2600000);
+        loopback_answer(fd, "200 OK", "", "late");
+    } else if (strcmp(path, "/silent") == 0)
         usleep(700000);
     else if (strcmp(path, "/stall") == 0) {
         loopback_put(fd, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this");
@@ -312,6 +315,44 @@ static void test_threads(void **state)
     }
 }
 
+static void *ask_slowly(void *arg)
+{
+    struct ctx c = {0};
+    struct client_target target = target_of(&c, true);
+    struct client_answer answer;
+    target.endpoint_id = 3;
+    struct client_call call = {.target = &target,
+                               .method = HTTP_GET,
+                               .url = str_fmt(&c.mem, "%.*s/slow", STR(target.base_url))};
+    enum err *out = arg;
+    *out = client_do(&c, strict, &call, &answer);
+    if (*out == E_TOO_MANY && c.retry_after == 0)
+        *out = E_INTERNAL;
+    ctx_release(&c);
+    return NULL;
+}
+
+/* A slow endpoint holds its own callers alone: who finds no slot in 2 s is told to come back. */
+static void test_bulkhead(void **state)
+{
+    (void)state;
+    pthread_t threads[36];
+    enum err errors[36];
+    size_t late = 0;
+    struct ctx c = {0};
+    struct client_answer answer;
+    for (size_t i = 0; i < COUNT(threads); i++)
+        pthread_create(&threads[i], NULL, ask_slowly, &errors[i]);
+    assert_int_equal(get(&c, strict, true, "/hello", &answer), E_OK);
+    for (size_t i = 0; i < COUNT(threads); i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(errors[i] == E_OK || errors[i] == E_TOO_MANY);
+        late += errors[i] == E_TOO_MANY;
+    }
+    assert_int_equal(late, 4);
+    ctx_release(&c);
+}
+
 static const struct {
     const char *url;
     bool declared;
@@ -378,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_cases),     cmocka_unit_test(test_redirect_drops_credentials),
         cmocka_unit_test(test_stream),    cmocka_unit_test(test_pool),
         cmocka_unit_test(test_check_url), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_bulkhead),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -78,6 +78,9 @@ static void serve_repo(int fd, const char *head, const char *repo)
                  "scope=\"repository:bearer:pull\"\r\n",
                  realm);
         loopback_answer(fd, "401 Unauthorized", text, "");
+    } else if (strcmp(repo, "turned") == 0 && strstr(head, "Basic")) {
+        snprintf(text, sizeof text, "WWW-Authenticate: Bearer realm=\"%s\"\r\n", realm);
+        loopback_answer(fd, "401 Unauthorized", text, "");
     } else if (strcmp(repo, "basic") == 0 && !strstr(head, "Basic dXNlcjpwYXNz")) {
         loopback_answer(fd, "401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", "");
     } else if (strcmp(repo, "wrong") == 0) {
@@ -281,6 +284,21 @@ static void test_token_expires(void **state)
     ctx_release(&c);
 }
 
+/* A registry that was Basic for one repository and wants tokens for the next. */
+static void test_basic_then_bearer(void **state)
+{
+    (void)state;
+    struct ctx c;
+    struct endpoint e = endpoint_of(&c, 4, true);
+    struct oci_status st;
+    struct oci_manifest m;
+    assert_int_equal(oci_get_manifest(&c, &e, S("basic"), S("1"), &m, &st), E_OK);
+    assert_int_equal(oci_get_manifest(&c, &e, S("turned"), S("1"), &m, &st), E_OK);
+    assert_int_equal(loopback_count(&elsewhere, "scope=repository:turned:pull"), 1);
+    assert_int_equal(loopback_count(&elsewhere, "Authorization"), 0);
+    ctx_release(&c);
+}
+
 static void test_token_realms(void **state)
 {
     (void)state;
@@ -455,6 +473,7 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_token_hostile_realm),
         cmocka_unit_test(test_token_expires),
+        cmocka_unit_test(test_basic_then_bearer),
         cmocka_unit_test(test_token_realms),
         cmocka_unit_test(test_token_single_flight),
         cmocka_unit_test(test_blobs),
