@@ -18,10 +18,10 @@ def client(cls):
     return cls
 
 
-def sh(command, env=None, cwd=None, timeout=60):
+def sh(command, env=None, typed="", timeout=60):
     """Runs a command; its output, or an exception that holds it."""
-    done = subprocess.run([str(c) for c in command], env={**os.environ, **(env or {})}, cwd=cwd,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run([str(c) for c in command], env={**os.environ, **(env or {})}, input=typed,
+                          capture_output=True, text=True, timeout=timeout)
     if done.returncode != 0:
         line = " ".join(str(c) for c in command)
         raise RuntimeError(f"exit {done.returncode}: {line}\n{done.stdout[-800:]}{done.stderr[-1600:]}")
@@ -139,6 +139,11 @@ class Docker(Client):
         env = self.env if auth else {**self.env, "DOCKER_CONFIG": str(self.folder / "nobody")}
         return sh([self.docker, *args], env)
 
+    def login(self):
+        (self.folder / "login").mkdir()
+        env = {**self.env, "DOCKER_CONFIG": str(self.folder / "login")}
+        sh([self.docker, "login", "-u", rig.ADMIN, "--password-stdin", self.house.plain.host], env, rig.PASSWORD)
+
     def put(self, cove):
         self.run("tag", self.house.image.config_digest, self.own(cove))
         self.run("push", self.own(cove))
@@ -178,6 +183,10 @@ class Containers(Client):
         if cove.ca:
             return [f"--{prefix}cert-dir", self.folder / "certs"]
         return [f"--{prefix}tls-verify=false"]
+
+    def login(self):
+        sh([self.program, "login", "--authfile", self.folder / "login.json", *self.trust(self.house.plain), "-u",
+            rig.ADMIN, "--password-stdin", self.house.plain.host], self.env, rig.PASSWORD)
 
     def mirror(self):
         self.get(f"docker.io/{self.upstream}:1", None, self.far, self.nobody)
@@ -318,6 +327,11 @@ class GoTool(Client):
 
 @client
 class Crane(GoTool):
+    def login(self):
+        env = {"DOCKER_CONFIG": str(self.folder / "login"), "HOME": str(self.folder)}
+        sh([self.program, "auth", "login", "--insecure", "-u", rig.ADMIN, "--password-stdin", self.house.plain.host],
+           env, rig.PASSWORD)
+
     def put(self, cove):
         self.run(cove, self.auth, "push", *([] if cove.ca else ["--insecure"]), self.house.image.folder, self.own(cove))
         same(self.run(cove, self.auth, "digest", self.own(cove)), self.house.image.digest)
@@ -330,6 +344,10 @@ class Crane(GoTool):
 
 @client
 class Oras(GoTool):
+    def login(self):
+        sh([self.program, "login", "--registry-config", self.folder / "login.json", *self.reach(self.house.plain), "-u",
+            rig.ADMIN, "--password-stdin", self.house.plain.host], {"HOME": str(self.folder)}, rig.PASSWORD)
+
     def reach(self, cove, prefix=""):
         return [f"--{prefix}ca-file", cove.ca.ca] if cove.ca else [f"--{prefix}plain-http"]
 
