@@ -16,6 +16,7 @@
 #include "registry/ask.h"
 #include "registry/far.h"
 #include "registry/ledger.h"
+#include "registry/named.h"
 #include "registry/tally.h"
 #include "rule/glob.h"
 #include "rule/settings.h"
@@ -157,6 +158,13 @@ static enum err ask_head(struct pull *p)
     if (!p->said.joined)
         condition_absent_note(conditions_of(p->c), upstream(p->at), p->at->repository, p->reference,
                               p->said.err);
+    if (!p->q.by_digest && p->said.err == E_OK) {
+        int64_t id = project->project_id;
+        if (p->q.heard == HEARD_NEW && p->head)
+            named_note(id, p->at->repository, p->reference, p->said.manifest.digest);
+        else
+            named_forget(id, p->at->repository, p->reference);
+    }
     return E_OK;
 }
 
@@ -199,11 +207,14 @@ static void settle_fetched(struct pull *p, struct str tag)
     tally_pull(row.repository_id, row.artifact_id, row.tag_id);
 }
 
-/* GET by digest, by tag only when the HEAD did not name one. */
+/* GET by digest, by tag only when the HEAD did not name one. A digest that a HEAD named for a tag
+   just now is stored under that tag too. */
 static enum err fetch(struct pull *p, bool *given)
 {
     bool sure = p->q.by_digest || (p->asked && p->said.manifest.digest.n);
-    struct str tag = p->q.by_digest ? NO_STR : p->reference;
+    struct str tag = p->q.by_digest ? named_take(&p->c->mem, p->at->access->project.project_id,
+                                                 p->at->repository, p->reference)
+                                    : p->reference;
     struct ask_want w = {
         .kind = ASK_GET,
         .at = p->at,
