@@ -47,6 +47,7 @@ struct question {
     struct ask_want want; /* copied */
     bool fetch_after;     /* HEAD: when nobody waits any more, fetch what is new */
     pthread_cond_t told;
+    int64_t asked_ms;
     int refs, waiting;
     bool done;
     struct ask_answer answer;
@@ -284,6 +285,7 @@ static struct question *begin(struct asks *as, const struct ask_want *w, struct 
     q->want.tag = str_dup(&q->c.mem, w->tag);
     q->fetch_after = w->kind == ASK_HEAD && w->budget_ms > 0 && str_find(w->ref, ':') < 0;
     q->refs = 2;
+    q->asked_ms = clock_mono_ms();
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -300,9 +302,12 @@ static struct question *begin(struct asks *as, const struct ask_want *w, struct 
     return NULL;
 }
 
-/* Waits for the answer, at most budget_ms. Under as->lock. */
+/* Waits for the answer, at most until budget_ms after it was asked: who comes later to a slow
+   upstream waits less. Under as->lock. */
 static bool await(struct asks *as, struct question *q, int64_t budget_ms)
 {
+    if (budget_ms > 0)
+        budget_ms = i64_max(1, q->asked_ms + budget_ms - clock_mono_ms());
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += budget_ms / 1000;

@@ -313,7 +313,11 @@ static enum err step(struct pull *p, struct fresh_answer *a, bool *done)
         }
         TRY(fetch(p, done));
         break;
-    case FRESH_REFUSE: return queue(p, *a) ? E_OK : refuse_pull(p, *a);
+    case FRESH_REFUSE:
+        if (!queue(p, *a))
+            return refuse_pull(p, *a);
+        *a = look(p, USE_HEAD);
+        return E_OK;
     }
     *a = *done ? *a : fresh_decide(&p->q);
     return E_OK;

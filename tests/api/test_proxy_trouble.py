@@ -1,0 +1,316 @@
+"""An upstream that is dead, slow, limited, denying or lying: what is cached is served quickly, what
+is not gets the upstream's true status, never 404, and the upstream is left in peace."""
+import random
+import time
+
+import pytest
+
+from proxied import Puller, config, eventually, outcomes, proxy_of, set_metadata
+from upstream import Upstream, digest_of
+
+LAYER = b"a layer " * 3000
+
+
+@pytest.fixture
+def up():
+    with Upstream() as up:
+        yield up
+
+
+@pytest.fixture
+def cove(start, up):
+    return start(proxy_of(up), COVE_PROXY_BUDGET_MS=300)
+
+
+@pytest.fixture
+def cached(up, cove):
+    """A puller with team/app:1 in the cache; the upstream's record is empty."""
+    up.add_image("team/app", "1", [LAYER])
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    up.clear()
+    return puller
+
+
+def timed(puller, n=30, ref="1"):
+    times = []
+    for _ in range(n):
+        begun = time.monotonic()
+        reply = puller.manifest("team/app", ref)
+        times.append(time.monotonic() - begun)
+        assert reply.status == 200, reply
+        assert reply.headers["Warning"].startswith("110"), reply.headers
+    return sorted(times)[int(n * 0.99)]
+
+
+@pytest.mark.parametrize("step", [
+    {"status": 500}, {"status": 502}, {"status": 503}, {"delay": 8}, {"rst": True},
+    {"status": 429}, {"status": 429, "headers": {"Retry-After": "30"}},
+    {"status": 401}, {"status": 403}, {"flood": 200000}, {"wrong_digest_header": "nonsense"},
+], ids=str)
+def test_cached_tag_in_less_than_a_second(up, cached, step):
+    up.script("/v2/", {**step, "times": 0})
+    if "wrong_digest_header" in step:  # a GET tells what the HEAD does not
+        assert cached.manifest("team/app", "1").status == 200
+        return
+    assert timed(cached) < 1
+
+
+def test_a_dead_upstream(up, cove, cached):
+    up.down()
+    assert timed(cached) < 1
+    begun = time.monotonic()
+    reply = cached.manifest("team/app", "2")
+    assert reply.status in (502, 503, 504), reply
+    assert time.monotonic() - begun < 4
+    assert cached.blob("team/app", digest_of(b"other")).status in (502, 503, 504)
+
+
+def test_nobody_listens(start):
+    """A blackhole: connections are neither taken nor refused."""
+    cove = start(config({"project": "hub", "upstream": "http://127.254.254.254:9"}))
+    reply = Puller(cove).manifest("team/app", "1")
+    assert reply.status in (502, 504), reply
+
+
+@pytest.mark.parametrize("status, wanted", [(500, 502), (502, 502), (503, 503), (504, 504),
+                                            (401, 502), (403, 502), (429, 429)])
+def test_uncached_gets_the_true_status(up, cove, status, wanted):
+    up.add_image("team/app", "1", [LAYER])
+    up.script("/manifests/", {"status": status, "times": 0})
+    reply = Puller(cove).manifest("team/app", "1")
+    assert reply.status == wanted, reply
+    assert "hub" in reply.message
+
+
+def test_abuse_limit_is_heeded(up, cove, cached):
+    up.script("/v2/", {"status": 429, "headers": {"Retry-After": "3"}})
+    assert cached.manifest("team/app", "1").headers["Warning"]
+    assert up.count() == 1
+    reply = cached.manifest("team/app", "2")
+    assert reply.status == 429
+    assert reply.code == "TOOMANYREQUESTS"
+    assert 1 <= int(reply.headers["Retry-After"]) <= 3
+    for _ in range(5):
+        cached.image("team/app", "1")
+    assert up.count() == 1, "nothing is asked before the time"
+    time.sleep(3.1)
+    assert "Warning" not in cached.image("team/app", "1").headers
+    assert up.count() == 2
+
+
+def test_a_short_wait_is_waited(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.script("/manifests/", {"status": 429, "headers": {"Retry-After": "1"}})
+    reply = Puller(cove).manifest("team/app", "1")
+    assert (reply.status, reply.body) == (200, image.payload)
+
+
+def test_pull_limit(start):
+    with Upstream(ratelimit=2) as up:
+        cove = start(proxy_of(up))
+        puller = Puller(cove)
+        images = [up.add_image("team/app", str(i), [b"%d" % i]) for i in range(4)]
+        puller.image("team/app", "0")
+        puller.image("team/app", "1")
+        assert up.remaining == 0
+        assert puller.image("team/app", "0").body == images[0].payload
+        up.clear()
+        for i in range(4):
+            reply = puller.manifest("team/app", "2")
+            assert (reply.status, reply.code) == (429, "TOOMANYREQUESTS"), reply
+            assert int(reply.headers["Retry-After"]) > 0
+        assert up.count("GET", "/manifests/") == 0
+        assert up.count() <= 1, "one probe a minute"
+        assert puller.image("team/app", "1").body == images[1].payload, "the cache goes on"
+        ledger = cove.admin.get("/metrics").body.decode()
+        assert 'cove_upstream_quota_remaining{endpoint="hub",credential="anonymous"} 0' in ledger
+        assert 'cove_upstream_quota_limit{endpoint="hub",credential="anonymous"} 2' in ledger
+
+
+def test_ten_thousand_pulls_cost_no_quota(start):
+    with Upstream(ratelimit=100) as up:
+        cove = start(proxy_of(up), COVE_PROXY_WINDOW_S=600)
+        up.add_image("team/app", "1", [LAYER])
+        puller = Puller(cove)
+        puller.image("team/app", "1")
+        left = up.remaining
+        up.clear()
+        for _ in range(300):
+            assert puller.manifest("team/app", "1").status == 200
+        assert up.count() == 0 and up.remaining == left == 99
+
+
+def test_the_breaker_opens(up, cove, cached):
+    up.script("/v2/", {"status": 503, "times": 0})
+    for _ in range(40):
+        cached.manifest("team/app", "1")
+    assert up.count() < 15, "forty pulls, and the upstream is left alone"
+    up.clear_scripts()
+    eventually(lambda: "Warning" not in cached.manifest("team/app", "1").headers, 10)
+
+
+def test_slow_upstream_moves_the_tag_behind(up, cove, cached):
+    new = up.add_image("team/app", "1", [b"new" * 100])
+    up.script("/manifests/1", {"delay": 1})
+    begun = time.monotonic()
+    reply = cached.manifest("team/app", "1")
+    assert time.monotonic() - begun < 0.9
+    assert reply.headers["Warning"].startswith("110")
+    eventually(lambda: up.count("GET", f"/manifests/{new.digest}") == 1)
+    up.down()
+    eventually(lambda: cached.manifest("team/app", "1").body == new.payload)
+
+
+def test_heads_are_shared(up, cove, cached):
+    import threading
+    up.script("/manifests/1", {"delay": 0.2})
+    threads = [threading.Thread(target=cached.manifest, args=("team/app", "1")) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert up.count("HEAD") < 6
+    assert up.count("GET") == 0
+
+
+def test_longest_staleness(up, cove, cached):
+    set_metadata(cove, "hub", proxy_max_stale_s=1)
+    cached.manifest("team/app", "1")
+    up.script("/v2/", {"status": 503, "times": 0})
+    time.sleep(2.1)
+    assert cached.manifest("team/app", "1").status == 503
+
+
+def test_lies_about_manifests(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.script(f"/manifests/{image.digest}", {"corrupt_at": 5, "times": 0}, method="GET")
+    reply = Puller(cove).manifest("team/app", "1")
+    assert reply.status == 502, reply
+    up.clear_scripts()
+    assert Puller(cove).manifest("team/app", "1").body == image.payload
+
+
+def test_head_without_digest_or_forbidden(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.head_allowed = False
+    puller = Puller(cove)
+    assert puller.manifest("team/app", "1").body == image.payload
+    assert up.count("GET", "/manifests/") == 1, "the GET that told the digest brought it"
+    assert puller.image("team/app", image.digest).body == image.payload
+
+
+@pytest.mark.parametrize("step", [
+    {"ignore_range": True}, {"content_range": "bytes 5-10/20"}, {"no_length": True},
+    {"no_length": "chunked"}], ids=str)
+def test_odd_blob_answers(up, cove, step):
+    data = random.Random(3).randbytes(3 << 20)
+    up.add_image("team/app", "1", [data])
+    puller = Puller(cove)
+    puller.manifest("team/app", "1")
+    up.script(f"/blobs/{digest_of(data)}", {"cut_at": 1 << 20}, step, method="GET")
+    reply = puller.blob("team/app", digest_of(data))
+    assert reply.body == data
+    assert int(reply.headers["Content-Length"]) == len(data)
+
+
+def test_unknown_length_without_a_manifest(up, cove):
+    data = random.Random(4).randbytes(1 << 20)
+    up.add_image("team/app", "1", [data])
+    up.script(f"/blobs/{digest_of(data)}", {"headers": {"Content-Length": None}}, method="HEAD")
+    up.script(f"/blobs/{digest_of(data)}", {"no_length": "chunked"}, method="GET")
+    assert Puller(cove).blob("team/app", digest_of(data)).body == data
+
+
+def test_endless_and_wrong_length(up, cove):
+    data = random.Random(5).randbytes(1 << 20)
+    up.add_image("team/app", "1", [data])
+    puller = Puller(cove)
+    puller.manifest("team/app", "1")
+    up.script(f"/blobs/{digest_of(data)}", {"endless": True}, method="GET")
+    # what follows the last byte is nobody's
+    assert puller.blob("team/app", digest_of(data)).body == data
+
+
+def test_offline(up, start):
+    cove = start(proxy_of(up))
+    image = up.add_image("team/app", "1", [LAYER])
+    Puller(cove).image("team/app", "1")
+    cove.stop()
+    cove.env["COVE_PROXY_OFFLINE"] = "true"
+    cove.start()
+    up.clear()
+    puller = Puller(cove)
+    reply = puller.image("team/app", "1")
+    assert reply.body == image.payload and "Warning" not in reply.headers
+    missing = puller.manifest("team/app", "2")
+    assert missing.status == 503 and "offline" in missing.message
+    assert puller.blob("team/app", digest_of(b"other")).status == 503
+    assert puller.request("GET", "team/app", "tags/list").json()["tags"] == ["1"]
+    assert up.count() == 0
+    assert outcomes(cove)[1:] == ["hit", "refused"]
+
+
+def test_index_is_byte_exact_with_one_child(up, cove):
+    children = [up.add_image("team/app", None, [b"child %d" % i],
+                             platform=("linux", f"arch{i}")) for i in range(8)]
+    index = up.add_index("team/app", "1", children)
+    puller = Puller(cove)
+    assert puller.manifest("team/app", "1").body == index.payload
+    puller.image("team/app", children[3].digest)
+    up.clear()
+    assert puller.manifest("team/app", "1").body == index.payload
+    assert puller.manifest("team/app", index.digest).body == index.payload
+    assert up.count("GET") == 0
+    up.down()
+    assert puller.manifest("team/app", "1").body == index.payload
+    assert puller.image("team/app", children[3].digest).body == children[3].payload
+    assert puller.manifest("team/app", children[4].digest).status in (502, 503)
+
+
+def test_filter(up, cove):
+    up.add_image("team/app", "1", [LAYER])
+    up.add_image("other/app", "1", [LAYER])
+    set_metadata(cove, "hub", proxy_cache_filter_pattern="team/**")
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    for rest in ["manifests/1", f"blobs/{digest_of(LAYER)}", "tags/list"]:
+        assert puller.request("GET", "other/app", rest).status == 404
+    assert up.count(path_part="other/app") == 0
+
+
+def test_referrers(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.add_image("team/app", None, [b"signature"], subject=image,
+                 artifact_type="application/vnd.example.signature")
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    found = puller.request("GET", "team/app", f"referrers/{image.digest}").json()["manifests"]
+    assert [m["artifactType"] for m in found] == ["application/vnd.example.signature"]
+    assert puller.manifest("team/app", found[0]["digest"]).status == 200
+    up.down()
+    again = puller.request("GET", "team/app", f"referrers/{image.digest}").json()["manifests"]
+    assert [m["digest"] for m in again] == [found[0]["digest"]], "what is cached is known here"
+
+
+def test_full_disk_is_not_the_clients_trouble(up, cove, cached):
+    """The directory of new objects cannot be written: everything passes through."""
+    import os
+    import resource
+    data = random.Random(6).randbytes(6 << 20)
+    image = up.add_image("team/app", "2", [data])
+    pid = cove.process.pid
+    was = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (2 << 20, was[1]))
+    try:
+        for _ in range(2):
+            assert cached.image("team/app", "2").body == image.payload
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, was)
+    assert cove.metrics()["cove_cache_write_errors_total"] >= 1
+    cached.image("team/app", "2")
+    up.clear()
+    eventually(lambda: cove.metrics()["cove_flights"] == 0)
+    cached.image("team/app", "2")
+    assert up.count("GET") == 0, "with room again it is stored"
+    assert os.path.exists(cove.data)
