@@ -33,7 +33,7 @@
 #define GROUP_MEMBERS 64
 #define WAL_PAGES 1000
 #define READERS_PER_CORE 2
-#define READERS_CAP 8 /* times the base size of the pool */
+#define READERS_CAP 4 /* times the base size of the pool */
 
 struct tx_group {
     int64_t opened_ms;

@@ -1,6 +1,7 @@
 /* Statements on both engines, transactions, first rows, the three statements of a pull. */
 #include "meta/engine.h"
 
+#include "meta/audit.h"
 #include "meta/usage.h"
 
 /* Names one function of each file, so that the linker takes all of them from the library. */
@@ -9,7 +10,7 @@ static const void *const all_files[] = {
     (const void *)endpoint_list, (const void *)member_list,       (const void *)principal_by_id,
     (const void *)project_list,  (const void *)repository_delete, (const void *)robot_list,
     (const void *)value_set,     (const void *)tag_put,           (const void *)upload_insert,
-    (const void *)usage_sum,     (const void *)user_list,
+    (const void *)usage_sum,     (const void *)user_list,         (const void *)audit_projects,
 };
 
 TEST(every_statement_prepares)
