@@ -187,8 +187,7 @@ STATEMENT use_blob = SQL("INSERT INTO artifact_blob(artifact_id, blob_id) VALUES
                          "ON CONFLICT DO NOTHING");
 STATEMENT use_child =
     SQL("INSERT INTO artifact_child(parent_id, position, child_id, media_type, size, platform, "
-        "annotations, urls) SELECT $1, $2, id, $4, $5, $6, $7, $8 FROM artifact WHERE "
-        "repository_id = $9 AND digest = $3");
+        "annotations, urls) VALUES($1, $2, $3, $4, $5, $6, $7, $8)");
 
 static struct arg json_or_null(struct raw_json j)
 {
@@ -213,27 +212,46 @@ static struct arg urls_or_null(struct ctx *c, struct strs urls)
     return A_S(str_dup(&c->mem, buf_view(&b)));
 }
 
-static int by_text(const void *a, const void *b)
+/* The row of a digest, made EXPECTED when there is none, locked. */
+static enum err expected_row(struct ctx *c, int64_t repository_id, struct str digest,
+                             struct str media_type, int64_t size, struct artifact *out)
+{
+    enum err e = E_NOT_FOUND;
+    for (int i = 0; i < 3 && e == E_NOT_FOUND; i++) { /* it may go between the two statements */
+        TRY(sql_run(c, &expect,
+                    ARGS(A_I(repository_id), A_S(digest), A_S(or_empty(media_type)), A_I(size),
+                         A_T(c->tx->now)),
+                    NULL));
+        e = sql_row(c, &find, ARGS(A_I(repository_id), A_S(digest)), artifact_row_fields, out);
+    }
+    return e == E_NOT_FOUND ? fail(c, E_UNAVAILABLE, "manifest %.*s comes and goes", STR(digest))
+                            : e;
+}
+
+static int by_digest_text(const void *a, const void *b)
 {
     return str_cmp((*(const struct artifact_child *const *)a)->digest,
                    (*(const struct artifact_child *const *)b)->digest);
 }
 
-/* Missing children become rows, in the order of their digests whatever the order of the index. */
-static enum err expect_children(struct ctx *c, int64_t repository_id,
-                                const struct artifact_child *children, size_t count)
+/* Children are made and locked in the order of their digests, whatever the order of the index. */
+static enum err add_children(struct ctx *c, const struct artifact *a,
+                             const struct artifact_child *children, size_t count)
 {
-    const struct artifact_child **sorted = arena_alloc(&c->mem, count * sizeof(void *));
+    const struct artifact_child **sorted = arena_alloc(&c->mem, (count + 1) * sizeof(void *));
     for (size_t i = 0; i < count; i++)
         sorted[i] = &children[i];
-    if (count)
-        qsort(sorted, count, sizeof(void *), by_text);
-    for (size_t i = 0; i < count; i++)
-        TRY(sql_run(c, &expect,
-                    ARGS(A_I(repository_id), A_S(sorted[i]->digest),
-                         A_S(or_empty(sorted[i]->media_type)), A_I(sorted[i]->size),
-                         A_T(c->tx->now)),
+    qsort(sorted, count, sizeof(void *), by_digest_text);
+    for (size_t i = 0; i < count; i++) {
+        const struct artifact_child *k = sorted[i];
+        struct artifact child = {0};
+        TRY(expected_row(c, a->repository_id, k->digest, k->media_type, k->size, &child));
+        TRY(sql_run(c, &use_child,
+                    ARGS(A_I(a->id), A_I(k - children), A_I(child.id), A_S(or_empty(k->media_type)),
+                         A_I(k->size), json_or_null(k->platform), json_or_null(k->annotations),
+                         urls_or_null(c, k->urls)),
                     NULL));
+    }
     return E_OK;
 }
 
@@ -243,31 +261,14 @@ static enum err add_references(struct ctx *c, const struct artifact *a, const in
 {
     for (size_t i = 0; i < blob_count; i++)
         TRY(sql_run(c, &use_blob, ARGS(A_I(a->id), A_I(blob_ids[i])), NULL));
-    TRY(expect_children(c, a->repository_id, children, child_count));
-    for (size_t i = 0; i < child_count; i++) {
-        const struct artifact_child *k = &children[i];
-        TRY(sql_run(c, &use_child,
-                    ARGS(A_I(a->id), A_I((int64_t)i), A_S(k->digest), A_S(or_empty(k->media_type)),
-                         A_I(k->size), json_or_null(k->platform), json_or_null(k->annotations),
-                         urls_or_null(c, k->urls), A_I(a->repository_id)),
-                    NULL));
-    }
-    return E_OK;
+    return add_children(c, a, children, child_count);
 }
 
 enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids, size_t blob_count,
                       const struct artifact_child *children, size_t child_count, bool *created)
 {
     struct artifact row = {0};
-    TRY(sql_run(c, &expect,
-                ARGS(A_I(a->repository_id), A_S(a->digest), A_S(or_empty(a->media_type)),
-                     A_I(a->size), A_T(c->tx->now)),
-                NULL));
-    enum err e =
-        sql_row(c, &find, ARGS(A_I(a->repository_id), A_S(a->digest)), artifact_row_fields, &row);
-    if (e == E_NOT_FOUND)
-        return fail(c, E_UNAVAILABLE, "the manifest was deleted at the same moment");
-    TRY(e);
+    TRY(expected_row(c, a->repository_id, a->digest, a->media_type, a->size, &row));
     a->id = row.id;
     a->push_time = c->tx->now;
     if (row.state == STATE_ACTIVE) {
@@ -291,8 +292,13 @@ enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids
 
 STATEMENT lock = SQL("SELECT id AS id, repository_id AS repository_id, digest AS digest, state AS "
                      "state FROM artifact WHERE id = $1" LOCK_UPDATE);
+STATEMENT blobs_below =
+    SQL("WITH RECURSIVE below(id) AS (SELECT CAST($1 AS BIGINT) UNION SELECT k.child_id FROM below "
+        "JOIN artifact_child k ON k.parent_id = below.id) SELECT b.id FROM blob b WHERE b.id IN "
+        "(SELECT x.blob_id FROM artifact_blob x JOIN below ON below.id = x.artifact_id) "
+        "ORDER BY b.id" LOCK_UPDATE);
+STATEMENT tags_of = SQL("SELECT count(*) FROM tag WHERE artifact_id = $1");
 STATEMENT parents_of = SQL("SELECT count(*) FROM artifact_child WHERE child_id = $1");
-STATEMENT tags_of = SQL("SELECT name AS name FROM tag WHERE artifact_id = $1 ORDER BY name");
 STATEMENT candidates = SQL(
     "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT blob_id, $2, $2 FROM "
     "artifact_blob WHERE artifact_id = $1 ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET "
@@ -306,26 +312,21 @@ STATEMENT orphans_of = SQL(
     "(SELECT 1 FROM artifact_child o WHERE o.child_id = k.child_id AND o.parent_id <> $1) AND NOT "
     "EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = k.child_id) ORDER BY k.child_id");
 
-static enum err drop_tags(struct ctx *c, const struct artifact *a)
-{
-    static const struct field names[] = {FIELD(struct tag, name, 0, 0), FIELDS_END};
-    struct list tags;
-    TRY(sql_rows(c, &tags_of, ARGS(A_I(a->id)), names, sizeof(struct tag), &tags));
-    struct tag *t = tags.items;
-    for (size_t i = 0; i < tags.count; i++)
-        TRY(tag_delete(c, a->repository_id, t[i].name));
-    return E_OK;
-}
-
-static enum err drop_one(struct ctx *c, int64_t id, struct list *orphans)
+/* A child that was an orphan when its parent went may have got a tag since: E_PRECONDITION. */
+static enum err drop_one(struct ctx *c, int64_t id, bool child, struct list *orphans)
 {
     struct artifact a = {0};
-    int64_t parents;
+    int64_t parents, tags;
     TRY(sql_row(c, &lock, ARGS(A_I(id)), artifact_row_fields, &a));
     TRY(sql_i64(c, &parents_of, ARGS(A_I(id)), &parents));
     if (parents)
         return fail(c, E_PRECONDITION, "%.*s is referenced by an index", STR(a.digest));
-    TRY(drop_tags(c, &a));
+    if (child) {
+        TRY(sql_i64(c, &tags_of, ARGS(A_I(id)), &tags));
+        if (tags)
+            return fail(c, E_PRECONDITION, "%.*s has a tag", STR(a.digest));
+    }
+    TRY(tag_delete_of(c, id));
     TRY(sql_rows(c, &orphans_of, ARGS(A_I(id)), artifact_row_fields, sizeof a, orphans));
     TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
     TRY(sql_run(c, &drop_edges, ARGS(A_I(id)), NULL));
@@ -339,19 +340,30 @@ static enum err drop_child(struct ctx *c, const struct artifact *child, struct l
 {
     struct i64s blobs;
     TRY(usage_artifact_blobs(c, child->id, &blobs));
-    TRY(drop_one(c, child->id, orphans));
+    TRY(drop_one(c, child->id, true, orphans));
     TRY(usage_end_links(c, blobs.items, blobs.count));
     return usage_charge_manifest(c, child->project_id, child->digest, child->size, -1, false);
+}
+
+/* All blobs of the artifact and of what it may take with it, by id, before any other row: who
+   touches a candidate of garbage collection holds the blob. */
+static enum err lock_blobs(struct ctx *c, int64_t artifact_id)
+{
+    return sql_run(c, &blobs_below, ARGS(A_I(artifact_id)), NULL);
 }
 
 /* Indexes in indexes are walked with a list of our own: a stranger decides how deep they are. */
 enum err artifact_delete(struct ctx *c, int64_t artifact_id)
 {
     struct list todo = {0};
-    TRY(drop_one(c, artifact_id, &todo));
+    TRY(lock_blobs(c, artifact_id));
+    TRY(drop_one(c, artifact_id, false, &todo));
     for (size_t at = 0; at < todo.count; at++) {
         struct list orphans = {0};
-        TRY(drop_child(c, &((struct artifact *)todo.items)[at], &orphans));
+        enum err e = drop_child(c, &((struct artifact *)todo.items)[at], &orphans);
+        if (e == E_PRECONDITION || e == E_NOT_FOUND)
+            continue; /* somebody else has taken it, in one way or the other */
+        TRY(e);
         if (!orphans.count)
             continue;
         size_t count = todo.count + orphans.count;

@@ -105,6 +105,8 @@ enum err repository_catalog(struct ctx *c, const struct principal *p, struct str
 }
 
 STATEMENT lock = SQL("SELECT id FROM repository WHERE id = $1" LOCK_UPDATE);
+STATEMENT lock_blobs = SQL("SELECT b.id FROM blob b WHERE b.id IN (SELECT blob_id FROM repo_blob "
+                           "WHERE repository_id = $1) ORDER BY b.id" LOCK_UPDATE);
 STATEMENT candidates = SQL(
     "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT blob_id, $2, $2 FROM "
     "repo_blob WHERE repository_id = $1 ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET "
@@ -122,6 +124,7 @@ enum err repository_delete(struct ctx *c, int64_t id)
     int64_t found;
     static const struct sql *const steps[] = {&drop_tags,  &drop_edges,   &drop_artifacts,
                                               &drop_links, &drop_uploads, &drop};
+    TRY(sql_run(c, &lock_blobs, ARGS(A_I(id)), NULL)); /* blobs before anything else */
     TRY(sql_i64(c, &lock, ARGS(A_I(id)), &found));
     if (!found)
         return E_NOT_FOUND;

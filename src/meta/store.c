@@ -4,6 +4,7 @@
 #include "base/codec.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- values ------------------------------------------------------------------------------- */
@@ -169,10 +170,24 @@ enum err event_emit(struct ctx *c, const char *kind, int64_t project_id, struct 
                    NULL);
 }
 
+static int in_lock_order(const void *a, const void *b)
+{
+    const struct pull_count *x = a, *y = b;
+    if (x->repository_id != y->repository_id)
+        return x->repository_id < y->repository_id ? -1 : 1;
+    if (x->artifact_id != y->artifact_id)
+        return x->artifact_id < y->artifact_id ? -1 : 1;
+    return (x->tag_id > y->tag_id) - (x->tag_id < y->tag_id);
+}
+
 enum err pulls_add(struct ctx *c, const struct pull_count *pulls, size_t n)
 {
+    struct pull_count *sorted = arena_alloc(&c->mem, (n + 1) * sizeof *sorted);
+    if (n)
+        memcpy(sorted, pulls, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, in_lock_order); /* two nodes flush at once */
     for (size_t i = 0; i < n; i++) {
-        const struct pull_count *p = &pulls[i];
+        const struct pull_count *p = &sorted[i];
         TRY(sql_run(c, &pull_repository, ARGS(A_I(p->repository_id), A_I(p->count)), NULL));
         TRY(sql_run(c, &pull_artifact, ARGS(A_I(p->artifact_id), A_T(p->last)), NULL));
         if (p->tag_id)

@@ -46,6 +46,7 @@ STATEMENT write_journal = SQL(
     "INSERT INTO tag_journal(repository_id, name, old_digest, new_digest, actor, upstream, at) "
     "VALUES($1, $2, COALESCE((SELECT digest FROM artifact WHERE id = $3), ''), COALESCE((SELECT "
     "digest FROM artifact WHERE id = $4), ''), $5, $6, $7)");
+STATEMENT tags_of = SQL("SELECT " COLUMNS " FROM tag WHERE artifact_id = $1 ORDER BY id");
 STATEMENT names_after = SQL("SELECT name AS name FROM tag WHERE repository_id = $1 AND name > $2 "
                             "ORDER BY name LIMIT $3");
 
@@ -65,15 +66,18 @@ enum err tag_put(struct ctx *c, int64_t repository_id, struct str name, int64_t 
     struct tag t = {0};
     int64_t made;
     struct timestamp checked = {upstream ? c->tx->now.us : 0};
-    TRY(sql_run(
-        c, &add,
-        ARGS(A_I(repository_id), A_I(artifact_id), A_S(name), A_T(c->tx->now), A_T(checked)),
-        &made));
-    if (made)
-        return journal(c, repository_id, name, 0, artifact_id, upstream);
-    enum err e = sql_row(c, &lock, ARGS(A_I(repository_id), A_S(name)), tag_fields, &t);
+    enum err e = E_NOT_FOUND;
+    for (int i = 0; i < 3 && e == E_NOT_FOUND; i++) { /* it may go between the two statements */
+        TRY(sql_run(
+            c, &add,
+            ARGS(A_I(repository_id), A_I(artifact_id), A_S(name), A_T(c->tx->now), A_T(checked)),
+            &made));
+        if (made)
+            return journal(c, repository_id, name, 0, artifact_id, upstream);
+        e = sql_row(c, &lock, ARGS(A_I(repository_id), A_S(name)), tag_fields, &t);
+    }
     if (e == E_NOT_FOUND)
-        return fail(c, E_UNAVAILABLE, "tag %.*s was deleted at the same moment", STR(name));
+        return fail(c, E_UNAVAILABLE, "tag %.*s comes and goes", STR(name));
     TRY(e);
     if (t.artifact_id == artifact_id) {
         struct timestamp pushed = upstream ? t.push_time : c->tx->now;
@@ -104,6 +108,24 @@ enum err tag_delete(struct ctx *c, int64_t repository_id, struct str name)
     TRY(sql_row(c, &lock, ARGS(A_I(repository_id), A_S(name)), tag_fields, &t));
     TRY(sql_run(c, &drop, ARGS(A_I(t.id)), NULL));
     return journal(c, repository_id, name, t.artifact_id, 0, false);
+}
+
+enum err tag_delete_of(struct ctx *c, int64_t artifact_id)
+{
+    struct list tags;
+    TRY(sql_rows(c, &tags_of, ARGS(A_I(artifact_id)), tag_fields, sizeof(struct tag), &tags));
+    struct tag *t = tags.items;
+    for (size_t i = 0; i < tags.count; i++) {
+        struct tag now = {0};
+        enum err e =
+            sql_row(c, &lock, ARGS(A_I(t[i].repository_id), A_S(t[i].name)), tag_fields, &now);
+        if (e == E_NOT_FOUND || (e == E_OK && now.artifact_id != artifact_id))
+            continue; /* moved on while we waited for its lock */
+        TRY(e);
+        TRY(sql_run(c, &drop, ARGS(A_I(now.id)), NULL));
+        TRY(journal(c, now.repository_id, now.name, artifact_id, 0, false));
+    }
+    return E_OK;
 }
 
 enum err tag_list(struct ctx *c, int64_t repository_id, int64_t artifact_id,

@@ -115,11 +115,12 @@ enum err usage_lock_blob(struct ctx *c, int64_t blob_id)
 enum err usage_charge_manifest(struct ctx *c, int64_t project_id, struct str digest, int64_t size,
                                int sign, bool enforce)
 {
-    int64_t used;
-    bool held;
+    int64_t used, others;
     TRY(sql_i64(c, &lock_project, ARGS(A_I(project_id)), &used));
-    TRY(usage_has_manifest(c, project_id, digest, &held));
-    return held ? E_OK : project_charge(c, project_id, sign * size, enforce);
+    TRY(sql_i64(c, &has_manifest, ARGS(A_I(project_id), A_S(digest)), &others));
+    if (sign > 0)
+        others--;
+    return others > 0 ? E_OK : project_charge(c, project_id, sign * size, enforce);
 }
 
 static enum err end_links_of(struct ctx *c, int64_t blob_id)

@@ -27,7 +27,8 @@ enum err usage_artifact_blobs(struct ctx *c, int64_t artifact_id, struct i64s *o
 /* Takes the lock of a blob's row before its links are looked at; blobs before projects, always. */
 enum err usage_lock_blob(struct ctx *c, int64_t blob_id);
 /* Adds to the project's usage only what a manifest of this digest adds: the project is locked, then
-   looked at. sign 1 before the artifact is put, -1 after it was deleted. */
+   looked at. sign 1 after the artifact was put, -1 after it was deleted. Last in its transaction:
+   the project's row is locked after all others, or two transactions wait for each other. */
 enum err usage_charge_manifest(struct ctx *c, int64_t project_id, struct str digest, int64_t size,
                                int sign, bool enforce);
 /*

@@ -269,8 +269,6 @@ static enum err put_artifact(struct ctx *c, const struct manifest_push *p, int64
                          .annotations = m->annotations};
     TRY(require_blobs(c, p, repository, &ids, &count, &a.size));
     TRY(collect_children(c, p, repository, &children, &a.size));
-    TRY(usage_charge_manifest(c, project, a.digest, (int64_t)p->payload.n, 1,
-                              !p->rule->skips_quota));
     TRY(artifact_put(c, &a, ids, count, children, m->child_count, created));
     *id_out = a.id;
     return E_OK;
@@ -314,6 +312,9 @@ static enum err commit_manifest(struct ctx *c, const struct manifest_push *p)
         return fail(c, E_CONFLICT, "the manifest was deleted at the same moment");
     TRY(e);
     TRY(tell(c, p->at, digest, p->tag));
+    if (out->created)
+        TRY(usage_charge_manifest(c, p->at->access->project.project_id, digest,
+                                  (int64_t)p->payload.n, 1, !p->rule->skips_quota));
     return tx_commit(&tx);
 }
 
