@@ -107,7 +107,7 @@ struct route {
 /* The read transaction in which the dispatcher authenticated stays open (c->tx) for the handler,
    until it ends it or replies. Without the flag c->tx is NULL when the handler starts. */
 #define ROUTE_READ 8U
-#define ROUTE_CSRF 16U /* needs the CSRF header even without a session (POST /c/login) */
+#define ROUTE_CSRF 16U    /* needs the CSRF header even without a session (POST /c/login) */
 #define ROUTE_SIGN_UP 32U /* nobody may call it too, where self_registration is on */
 #define LATER NULL
 
