@@ -450,7 +450,6 @@ static void test_refused(void **state)
 static void test_head_deadline(void **state)
 {
     (void)state;
-    CLEANUP(arena_release) struct arena a = {0};
     CLEANUP(fd_done) int silent = dial(0);
     CLEANUP(fd_done) int tls = dial(1);
     CLEANUP(fd_done) int slow = dial(0);
