@@ -31,7 +31,7 @@ struct client_target {
 };
 
 struct client_sink { /* where a streamed body goes; called on the calling thread */
-    /* After the final head (no redirect, no 1xx). Anything but E_OK ends the transfer. */
+    /* After the final head of a 2xx answer; others are collected. All but E_OK ends the transfer. */
     enum err (*head)(void *arg, int status, const struct header *headers, size_t count);
     enum err (*data)(void *arg, const void *p, size_t n);
     void *arg;
@@ -62,6 +62,7 @@ struct client_answer {
 /*
  * One request with at most 5 redirects. E_OK whatever the HTTP status. Errors: E_DENIED (the
  * policy refuses the address or the redirect; the reason names the key outbound.allow),
+ * E_TOO_MANY (64 streams or 32 short calls of this endpoint are under way; c->retry_after),
  * E_UPSTREAM_TIMEOUT, E_UPSTREAM (connection, TLS, protocol, caps), or what the sink returned.
  */
 enum err client_do(struct ctx *c, struct client *cl, const struct client_call *call,
