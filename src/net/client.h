@@ -31,7 +31,7 @@ struct client_target {
 };
 
 struct client_sink { /* where a streamed body goes; called on the calling thread */
-    /* After the final head of a 2xx answer; others are collected. All but E_OK ends the transfer. */
+    /* After the final head of a 2xx answer (others are collected). Only E_OK goes on. */
     enum err (*head)(void *arg, int status, const struct header *headers, size_t count);
     enum err (*data)(void *arg, const void *p, size_t n);
     void *arg;
