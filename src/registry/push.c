@@ -252,9 +252,9 @@ static enum err put_artifact(struct ctx *c, const struct manifest_push *p, int64
                              int64_t *id_out, bool *created)
 {
     const struct manifest *m = &p->parsed;
-    int64_t project = p->at->access->project.project_id, *ids;
-    struct artifact_child *children;
-    size_t count;
+    int64_t project = p->at->access->project.project_id, *ids = NULL;
+    struct artifact_child *children = NULL;
+    size_t count = 0;
     struct artifact a = {.repository_id = repository,
                          .project_id = project,
                          .digest = digest_str(&p->digest),
