@@ -284,9 +284,19 @@ static enum err scan_project(struct call *r, struct scan *s)
     return E_OK;
 }
 
+/* Where the asked page begins among count items; count when it lies behind them. */
+static size_t page_start(const struct list_query *q, size_t count)
+{
+    int64_t from;
+    size_t at;
+    if (__builtin_mul_overflow(q->page - 1, q->page_size, &from) || !i64_to_size(from, &at))
+        return count;
+    return size_min(at, count);
+}
+
 static enum err reply_scan(struct call *r, const struct scan *s, const struct artifact_query *with)
 {
-    size_t from = size_min(s->count, (size_t)((r->query.page - 1) * r->query.page_size));
+    size_t from = page_start(&r->query, s->count);
     size_t n = size_min(s->count - from, (size_t)r->query.page_size);
     return reply_artifacts(r, s->items + from, n, (int64_t)s->count, with);
 }
@@ -378,7 +388,7 @@ enum err list_accessories(struct call *r)
     TRY(artifact_of(r, &repository, &a));
     TRY(accessories_of(c, &a, &all));
     tx_end(&tx);
-    size_t from = size_min(all.count, (size_t)((r->query.page - 1) * r->query.page_size));
+    size_t from = page_start(&r->query, all.count);
     struct list page = {(struct accessory *)all.items + from,
                         size_min(all.count - from, (size_t)r->query.page_size)};
     return reply_list(r, accessory_fields, &page, sizeof(struct accessory), (int64_t)all.count);

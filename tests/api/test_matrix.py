@@ -239,3 +239,48 @@ def test_an_unlisted_path_is_404(world):
     for who in world.people:
         for path in ("/api/v2.0/no/such/thing", "/api/cove/v1/nothing", "/nothing"):
             assert who.api.call("GET", path, base="").status in (401, 404), (who.name, path)
+
+
+# ---- hostile values: no answer of the server's own failing, whatever is sent ------------------
+
+VALUES = (None, True, 7, -1, 1 << 62, 1e300, "", "x", "\0", "\u202e" * 50, "y" * 70000, [], [[]], {},
+          {"a": {}}, [{"access": [{"resource": "x"}]}])
+
+
+def real_rows(routes, methods):
+    return [r for r in routes if r["path"].startswith("/api/v2.0/") and not r["later"]
+            and r["method"] in methods]
+
+
+def test_bodies_of_the_wrong_kind(routes, world):
+    admin = next(p for p in world.people if p.name == "sysadmin")
+    models = {}
+    for model in json.loads(subprocess.check_output([binary(), "schema", "--json"])):
+        models.setdefault(model["model"], []).extend(f["name"] for f in model["fields"])
+    for route in real_rows(routes, ("POST", "PUT", "PATCH")):
+        path = fill(route, world, admin, "someone" if route["guard"] == "self" else "own")
+        for text in ("", "[]", "7", "{", '{"a":1,"a":2}', "[" * 5000, "{}" * 2, "\xff"):
+            reply = admin.api.call(route["method"], path, text.encode("latin-1"), base="")
+            assert reply.status != 500 and reply.status < 502, (route["operation"], text, reply)
+        for field in models.get(route["body"], []):
+            for value in VALUES:
+                reply = admin.api.call(route["method"], path, {field: value}, base="")
+                assert reply.status < 500 or reply.status == 501, (route["operation"], field, value, reply)
+
+
+def test_queries_of_the_wrong_kind(routes, world):
+    admin = next(p for p in world.people if p.name == "sysadmin")
+    values = ("", "=", "x", "name%3D[", "name%3D~", "id%3D~x", "id%3Dx", "id%3D[1~2]", "id%3D{1%202}",
+              "creation_time%3D[2020-01-01~]", "tags%3D(a%20b)", "base%3D[1~2]", "public%3D[1~2]",
+              "Level%3D{a}", "name%3D%2500", "a%3Db," * 20, "y" * 5000, "%ff", "%00", "%", "-id", "--",
+              "name,name", "-creation_time,nothing")
+    for route in real_rows(routes, ("GET",)):
+        path = fill(route, world, admin, "own")
+        path = path.split("?")[0].replace("/repositories/absent/artifacts", "/repositories/kept/artifacts")
+        for parameter in [p["name"] for p in route["parameters"] if p["in"] == "query"]:
+            for value in (*values, "0", "-1", "9223372036854775807", "99999999999999999999"):
+                reply = admin.api.call("GET", f"{path}?{parameter}={value}", base="")
+                assert reply.status < 500, (path, parameter, value, reply)
+        if any(p["name"] == "page" for p in route["parameters"]):
+            reply = admin.api.call("GET", f"{path}?page=9223372036854775807&page_size=100", base="")
+            assert reply.status < 500, (path, reply)
