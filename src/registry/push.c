@@ -204,7 +204,7 @@ static enum err require_blobs(struct ctx *c, const struct manifest_push *p, int6
                               int64_t **ids_out, size_t *count_out, int64_t *bytes)
 {
     struct blob_need *needs;
-    size_t count;
+    size_t count = 0;
     TRY(collect_needs(c, &p->parsed, &needs, &count));
     TRY(blob_require(c, repository, needs, count, p->rule->missing_blobs));
     int64_t *ids = arena_alloc(&c->mem, (count + 1) * sizeof *ids);
