@@ -203,7 +203,7 @@ static enum err collect_needs(struct ctx *c, const struct manifest *m, struct bl
 static enum err require_blobs(struct ctx *c, const struct manifest_push *p, int64_t repository,
                               int64_t **ids_out, size_t *count_out, int64_t *bytes)
 {
-    struct blob_need *needs;
+    struct blob_need *needs = NULL;
     size_t count = 0;
     TRY(collect_needs(c, &p->parsed, &needs, &count));
     TRY(blob_require(c, repository, needs, count, p->rule->missing_blobs));
