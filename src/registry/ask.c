@@ -181,6 +181,33 @@ static enum err ask_once(struct question *q, struct oci_status *st)
     return E_INTERNAL;
 }
 
+/* Whoever asks for a digest a moment after another's fetch of it finds it in the store: the check
+   stands here, behind the place in the table, so that no digest is fetched twice. */
+static bool is_stored(struct question *q)
+{
+    const struct ask_want *w = &q->want;
+    struct ctx *c = &q->c;
+    struct manifest_row row = {0};
+    if (w->kind != ASK_GET || str_find(w->ref, ':') < 0)
+        return false;
+    CLEANUP(tx_end) struct tx tx = {0};
+    if (tx_read(c, &tx) != E_OK ||
+        manifest_by_digest(c, w->at->access->project.project_id, w->at->repository, w->ref, &row) !=
+            E_OK ||
+        row.state != STATE_ACTIVE)
+        return false;
+    struct digest want, have;
+    if (digest_parse(c, w->ref, &want) != E_OK || !digest_of(want.alg, row.payload, &have) ||
+        !digest_eq(&want, &have))
+        return false;
+    q->answer = (struct ask_answer){
+        .heard = HEARD_HERE,
+        .manifest = {row.digest, row.media_type, (int64_t)row.payload.n, row.payload},
+        .joined = true,
+    };
+    return true;
+}
+
 /* A question that somebody depends on is repeated when the upstream stumbles (not when it is
    slow, and not when it says no). */
 static enum err ask_upstream(struct question *q, struct oci_status *st)
@@ -238,10 +265,9 @@ static void fetch_behind(struct question *q)
         question_unref(next);
 }
 
-static void run(void *arg)
+/* Asks, and notes what the answer means and what must be kept of it. *came: with a manifest. */
+static void find_answer(struct question *q, bool *came)
 {
-    struct question *q = arg;
-    struct asks *as = q->asks;
     struct oci_status st;
     struct ask_answer *a = &q->answer;
     enum err err = ask_upstream(q, &st);
@@ -256,16 +282,25 @@ static void run(void *arg)
     else
         a->heard = HEARD_NEW;
     /* A HEAD that only a GET could answer has brought the manifest. */
-    bool came = err == E_OK && a->manifest.payload.n;
-    if (came && (q->want.kind == ASK_GET || a->heard == HEARD_NEW))
+    *came = err == E_OK && a->manifest.payload.n;
+    if (*came && (q->want.kind == ASK_GET || a->heard == HEARD_NEW))
         store(q);
+}
+
+static void run(void *arg)
+{
+    struct question *q = arg;
+    struct asks *as = q->asks;
+    bool came = false;
+    if (!is_stored(q))
+        find_answer(q, &came);
     pthread_mutex_lock(&as->lock);
     (void)map_remove(&as->table, q->key);
     q->done = true;
     bool alone = q->waiting == 0;
     pthread_cond_broadcast(&q->told);
     pthread_mutex_unlock(&as->lock);
-    if (alone && q->fetch_after && a->heard == HEARD_NEW && !came)
+    if (alone && q->fetch_after && q->answer.heard == HEARD_NEW && !came)
         fetch_behind(q);
     question_unref(q);
 }
@@ -358,7 +393,7 @@ enum err ask(struct ctx *c, const struct ask_want *w, struct ask_answer *out)
         copy_answer(c, &q->answer, out);
     else
         *out = (struct ask_answer){.heard = HEARD_OVER_BUDGET, .err = E_UPSTREAM_TIMEOUT};
-    out->joined = joined;
+    out->joined = joined || out->joined;
     question_unref(q);
     return E_OK;
 }

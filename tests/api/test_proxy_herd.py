@@ -40,6 +40,12 @@ def rss_mib(server):
     return 0
 
 
+def cpu_s(server):
+    with open(f"/proc/{server.process.pid}/stat") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def sanitized(server):
     with open(f"/proc/{server.process.pid}/maps") as f:
         return any("libasan" in x or "libtsan" in x or "libubsan" in x for x in f)
@@ -62,20 +68,21 @@ def stored(cove):
 
 
 def test_one_get_for_a_hundred(up, cove):
-    layer = random.Random(8).randbytes(FULL)
+    full = 32 * MIB if sanitized(cove) else FULL
+    layer = random.Random(8).randbytes(full)
     image = up.add_image("big/app", "1", [layer])
     puller = Puller(cove)
     path, token = blob_of(puller, layer)
     manifests = Herd(cove.port, "/v2/hub/big/app/manifests/1", token, CLIENTS, image.payload).join()
     assert {r[2] for r in manifests} == {"whole"}
     results = Herd(cove.port, path, token, CLIENTS, layer).join()
-    assert results == [(200, FULL, "whole")] * CLIENTS
+    assert results == [(200, full, "whole")] * CLIENTS
     assert len(gets(up, f"/manifests/{image.digest}")) == 1
     assert len(gets(up, "/manifests/")) == 1
     assert len(gets(up)) == 1
     assert up.count("GET", "/token") == 1
     if not sanitized(cove):
-        print(f"peak RSS {rss_mib(cove):.0f} MiB")
+        print(f"peak RSS {rss_mib(cove):.0f} MiB, {cpu_s(cove):.1f} s of CPU")
         assert rss_mib(cove) < 64
     # and afterwards it is a plain file
     up.clear()
