@@ -291,7 +291,7 @@ enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids
 /* ---- deleting ----------------------------------------------------------------------------- */
 
 STATEMENT lock = SQL("SELECT id AS id, repository_id AS repository_id, digest AS digest, state AS "
-                     "state FROM artifact WHERE id = $1" LOCK_UPDATE);
+                     "state FROM artifact WHERE id = $1" LOCK_DELETE);
 STATEMENT blobs_below =
     SQL("WITH RECURSIVE below(id) AS (SELECT CAST($1 AS BIGINT) UNION SELECT k.child_id FROM below "
         "JOIN artifact_child k ON k.parent_id = below.id) SELECT b.id FROM blob b WHERE b.id IN "

@@ -60,7 +60,8 @@ struct sql {
         (lite), (pg)                                                                               \
     }
 /* Words that the SQLite driver drops when it prepares. */
-#define LOCK_UPDATE " FOR UPDATE"
+#define LOCK_UPDATE " FOR NO KEY UPDATE" /* a foreign key to the row does not wait for it */
+#define LOCK_DELETE " FOR UPDATE"        /* before the row is deleted: a foreign key waits */
 #define LOCK_SHARE " FOR SHARE"
 
 enum arg_type { ARG_NULL, ARG_I64, ARG_TEXT, ARG_BLOB };

@@ -104,7 +104,7 @@ enum err repository_catalog(struct ctx *c, const struct principal *p, struct str
     return E_OK;
 }
 
-STATEMENT lock = SQL("SELECT id FROM repository WHERE id = $1" LOCK_UPDATE);
+STATEMENT lock = SQL("SELECT id FROM repository WHERE id = $1" LOCK_DELETE);
 STATEMENT lock_blobs = SQL("SELECT b.id FROM blob b WHERE b.id IN (SELECT blob_id FROM repo_blob "
                            "WHERE repository_id = $1) ORDER BY b.id" LOCK_UPDATE);
 STATEMENT candidates = SQL(

@@ -116,7 +116,7 @@ static enum err after_error(struct cursor *cur, int code)
    with ?1 for $1: SQLite takes $1 for a name and would number it by its first appearance. */
 static char *translate_text(const char *text)
 {
-    static const char *const words[] = {LOCK_UPDATE, LOCK_SHARE};
+    static const char *const words[] = {LOCK_UPDATE, LOCK_DELETE, LOCK_SHARE};
     char *out = strdup(text);
     for (size_t i = 0; out && i < COUNT(words); i++)
         for (char *at; (at = strstr(out, words[i]));) {

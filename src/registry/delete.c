@@ -9,6 +9,7 @@
 #include "meta/store.h"
 #include "meta/tag.h"
 #include "meta/usage.h"
+#include "registry/again.h"
 
 static enum err tell(struct ctx *c, const struct place *at, const char *kind, struct str what)
 {
@@ -32,7 +33,7 @@ static enum err find_repository(struct ctx *c, const struct place *at, struct re
     return e;
 }
 
-enum err delete_tag(struct ctx *c, const struct place *at, struct str tag)
+static enum err try_delete_tag(struct ctx *c, const struct place *at, struct str tag)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct repository repo;
@@ -47,7 +48,7 @@ enum err delete_tag(struct ctx *c, const struct place *at, struct str tag)
     return tx_commit(&tx);
 }
 
-enum err delete_manifest(struct ctx *c, const struct place *at, struct str digest)
+static enum err try_delete_manifest(struct ctx *c, const struct place *at, struct str digest)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct repository repo;
@@ -71,7 +72,7 @@ enum err delete_manifest(struct ctx *c, const struct place *at, struct str diges
     return tx_commit(&tx);
 }
 
-enum err delete_blob(struct ctx *c, const struct place *at, const struct digest *d)
+static enum err try_delete_blob(struct ctx *c, const struct place *at, const struct digest *d)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct repository repo;
@@ -96,7 +97,7 @@ enum err delete_blob(struct ctx *c, const struct place *at, const struct digest 
     return tx_commit(&tx);
 }
 
-enum err delete_repository(struct ctx *c, const struct place *at)
+static enum err try_delete_repository(struct ctx *c, const struct place *at)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct repository repo;
@@ -107,4 +108,42 @@ enum err delete_repository(struct ctx *c, const struct place *at)
     TRY(usage_recount(c, at->access->project.project_id, &was, &now));
     TRY(tell(c, at, "DELETE_REPOSITORY", at->repository));
     return tx_commit(&tx);
+}
+
+/* ---- made again when they met another change --------------------------------------------- */
+
+enum err delete_tag(struct ctx *c, const struct place *at, struct str tag)
+{
+    int64_t began = clock_mono_ms();
+    enum err e = try_delete_tag(c, at, tag);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = try_delete_tag(c, at, tag);
+    return e;
+}
+
+enum err delete_manifest(struct ctx *c, const struct place *at, struct str digest)
+{
+    int64_t began = clock_mono_ms();
+    enum err e = try_delete_manifest(c, at, digest);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = try_delete_manifest(c, at, digest);
+    return e;
+}
+
+enum err delete_blob(struct ctx *c, const struct place *at, const struct digest *d)
+{
+    int64_t began = clock_mono_ms();
+    enum err e = try_delete_blob(c, at, d);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = try_delete_blob(c, at, d);
+    return e;
+}
+
+enum err delete_repository(struct ctx *c, const struct place *at)
+{
+    int64_t began = clock_mono_ms();
+    enum err e = try_delete_repository(c, at);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = try_delete_repository(c, at);
+    return e;
 }

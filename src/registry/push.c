@@ -16,26 +16,12 @@
 #include "meta/store.h"
 #include "meta/tag.h"
 #include "meta/usage.h"
+#include "registry/again.h"
 #include "rule/manifest.h"
 #include "rule/name.h"
 #include "rule/settings.h"
 
 #include <string.h>
-
-#define TRIES 5
-
-/*
- * Is a failed try to be made again? Two that meet (E_CONFLICT) yes; one that the database undid
- * (E_UNAVAILABLE: a deadlock, a broken connection) once, unless it has waited long already. A try
- * whose COMMIT got no answer may have succeeded: all that follows is written so that it may be
- * repeated.
- */
-static bool again(enum err e, int tries, int64_t began_ms)
-{
-    if (e == E_CONFLICT)
-        return tries < TRIES;
-    return e == E_UNAVAILABLE && tries < 2 && clock_mono_ms() - began_ms < 1000;
-}
 
 static enum err may_store(struct ctx *c, const struct place *at, const struct origin_rule *rule)
 {
