@@ -23,6 +23,7 @@ struct driver {
     enum err (*create)(struct ctx *c, void *place, struct str key, struct store_file **out);
     enum err (*reopen)(struct ctx *c, void *place, struct str key, struct store_file **out);
     enum err (*append)(struct ctx *c, struct store_file *f, const void *p, size_t n);
+    enum err (*empty)(struct ctx *c, struct store_file *f);
     enum err (*sync)(struct ctx *c, struct store_file *f);
     void (*close)(struct store_file *f);
     enum err (*read)(struct ctx *c, void *place, struct str key, int *fd_out, int64_t *size_out);

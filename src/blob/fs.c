@@ -248,6 +248,15 @@ static enum err fs_append(struct ctx *c, struct store_file *file, const void *p,
     return E_OK;
 }
 
+static enum err fs_empty(struct ctx *c, struct store_file *file)
+{
+    if (ftruncate(file->fd, 0) != 0)
+        return io_error(c, errno, "truncate", file->key);
+    file->size = 0;
+    ((struct fs_file *)file)->started = 0;
+    return E_OK;
+}
+
 static enum err fs_sync(struct ctx *c, struct store_file *file)
 {
     struct fs_file *f = (struct fs_file *)file;
@@ -408,6 +417,7 @@ const struct driver fs_driver = {
     .create = fs_create,
     .reopen = fs_reopen,
     .append = fs_append,
+    .empty = fs_empty,
     .sync = fs_sync,
     .close = fs_close,
     .read = fs_read,

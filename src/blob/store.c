@@ -37,6 +37,7 @@ struct store {
     void *place;
     struct services *sv;
     int dir_fd, lock_fd;
+    struct timestamp boot; /* objects begun before it may have lost bytes to a power cut */
     struct upload_table *uploads;
     pthread_mutex_t lock;
     pthread_cond_t low, refilled;
@@ -189,6 +190,11 @@ int store_fd(const struct store_file *f)
     return f->fd;
 }
 
+enum err store_empty(struct ctx *c, struct store_file *f)
+{
+    return f->broken ? lost(c, f) : f->driver->empty(c, f);
+}
+
 enum err store_sync(struct ctx *c, struct store_file *f)
 {
     if (f->broken)
@@ -267,6 +273,11 @@ struct upload_table *store_uploads(struct store *s)
     return s->uploads;
 }
 
+bool store_doubts(const struct store *s, struct timestamp begun)
+{
+    return begun.us < s->boot.us;
+}
+
 /* ---- opening ----------------------------------------------------------------------------- */
 
 static enum err locked_by(struct ctx *c, struct str data, int fd)
@@ -300,22 +311,41 @@ enum err store_lock(struct ctx *c, struct str data, int *fd_out)
     return E_OK;
 }
 
-static enum err write_id(struct ctx *c, int dir_fd, struct str id)
+/* A small file of DATA, old or new and never half. */
+static enum err write_file(struct ctx *c, int dir_fd, const char *name, struct str text)
 {
+    char fresh[32];
+    snprintf(fresh, sizeof fresh, "%s.new", name);
     CLEANUP(fd_done)
-    int fd = openat(dir_fd, "store-id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || !fd_write_all(fd, id.p, id.n) || fsync(fd) != 0 ||
-        renameat(dir_fd, "store-id.new", dir_fd, "store-id") != 0 || fsync(dir_fd) != 0)
-        return fail_errno(c, errno == ENOSPC ? E_NO_SPACE : E_UNAVAILABLE, errno,
-                          "cannot write store-id");
+    int fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || !fd_write_all(fd, text.p, text.n) || fsync(fd) != 0 ||
+        renameat(dir_fd, fresh, dir_fd, name) != 0 || fsync(dir_fd) != 0)
+        return fail_errno(c, errno == ENOSPC ? E_NO_SPACE : E_UNAVAILABLE, errno, "cannot write %s",
+                          name);
     return E_OK;
+}
+
+/* DATA/boot holds the machine's boot id and when this store first met it. */
+static enum err note_boot(struct ctx *c, struct store *s, struct str data, struct timestamp now)
+{
+    struct str id, text;
+    s->boot = now;
+    if (fd_read_file(c, S("/proc/sys/kernel/random/boot_id"), 256, &id) != E_OK)
+        return E_OK; /* no way to tell one boot from another: every start is one */
+    id = str_cut(&id, '\n');
+    enum err e = fd_read_file(c, str_fmt(&c->mem, "%.*s/boot", STR(data)), 256, &text);
+    if (e == E_OK && str_eq(str_cut(&text, ' '), id) && str_to_i64(text, &s->boot.us))
+        return E_OK;
+    s->boot = now; /* the parse may have begun to fill it */
+    return write_file(c, s->dir_fd, "boot",
+                      str_fmt(&c->mem, "%.*s %lld", STR(id), (long long)now.us));
 }
 
 /*
  * The wrong directory under the right database would make every blob look lost, and the wrong
  * database over the right directory every object look like garbage: both are refused.
  */
-static enum err check_id(struct ctx *c, int dir_fd, struct str data)
+static enum err check_id(struct ctx *c, int dir_fd, struct str data, struct timestamp *now_out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct str id, file;
@@ -323,6 +353,7 @@ static enum err check_id(struct ctx *c, int dir_fd, struct str data)
     TRY(tx_begin(c, &tx));
     TRY(store_id(c, &id));
     TRY(blob_page(c, 0, 1, &blobs));
+    *now_out = tx.now;
     TRY(tx_commit(&tx));
     struct str path = str_fmt(&c->mem, "%.*s/store-id", STR(data));
     enum err e = fd_read_file(c, path, 256, &file);
@@ -332,7 +363,7 @@ static enum err check_id(struct ctx *c, int dir_fd, struct str data)
             "%.*s has no store-id, but the database knows blobs: is it the right directory?",
             STR(data));
     if (e == E_NOT_FOUND)
-        return write_id(c, dir_fd, id);
+        return write_file(c, dir_fd, "store-id", id);
     TRY(e);
     while (file.n && (file.p[file.n - 1] == '\n' || file.p[file.n - 1] == ' '))
         file.n--;
@@ -397,7 +428,9 @@ enum err store_open(struct ctx *c, const struct store_options *o, struct store *
     s->dir_fd = open(str_c(&c->mem, o->data), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->dir_fd < 0)
         return fail_errno(c, E_UNAVAILABLE, errno, "cannot open %.*s", STR(o->data));
-    TRY(check_id(c, s->dir_fd, o->data));
+    struct timestamp now;
+    TRY(check_id(c, s->dir_fd, o->data, &now));
+    TRY(note_boot(c, s, o->data, now));
     TRY(start(c, s));
     *out = TAKE(s);
     return E_OK;

@@ -36,6 +36,8 @@ enum err store_create(struct ctx *c, struct str key, struct store_file **out);
 enum err store_reopen(struct ctx *c, struct str key, struct store_file **out, int64_t *size_out);
 enum err store_append(struct ctx *c, struct store_file *f, const void *p,
                       size_t n); /* E_NO_SPACE */
+/* Forgets the bytes; the object is written again from its beginning. */
+enum err store_empty(struct ctx *c, struct store_file *f);
 int64_t store_size(const struct store_file *f);
 /* The descriptor, for readers of a growing file; owned by f. */
 int store_fd(const struct store_file *f);
@@ -43,6 +45,12 @@ int store_fd(const struct store_file *f);
 enum err store_sync(struct ctx *c, struct store_file *f);
 void store_close(struct store_file *f); /* NULL is fine */
 
+/*
+ * Are bytes of an object begun at that time (of the database's clock) to be doubted, unless they
+ * were synced? After a power cut a file may be longer than what reached the disk, with zeros at
+ * its end; so what was begun in another life of the machine is begun again.
+ */
+bool store_doubts(const struct store *s, struct timestamp begun);
 /* Opens for reading; the caller owns *fd_out. E_UNAVAILABLE when the object of a row is missing. */
 enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_out);
 enum err store_delete(struct ctx *c, struct str key); /* missing = done */

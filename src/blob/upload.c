@@ -5,7 +5,8 @@
  *
  * A session is held by one request at a time. The offset is the file's size, never a promise
  * about bytes that are not there. After a crash the row and the file are all there is, and they
- * are enough.
+ * are enough. After the machine itself went down they are not (a file may end in zeros that were
+ * never written): such a session begins again at 0.
  */
 #include "blob/upload.h"
 
@@ -195,6 +196,10 @@ static enum err open_file(struct ctx *c, struct upload_session *s)
         e = store_create(c, s->row.phys_key, &s->file);
     TRY(e);
     struct parked *p = s->mem;
+    if (!p->hasher && size && store_doubts(c->sv->store, s->row.started)) {
+        TRY(store_empty(c, s->file));
+        size = 0;
+    }
     if (p->hasher && p->hashed == size)
         return E_OK;
     hasher_free(TAKE(p->hasher));

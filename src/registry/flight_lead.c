@@ -143,7 +143,8 @@ static bool adopt(struct ctx *c, struct flight *f)
         learn_size(f, up.size);
     struct store_file *file;
     int64_t size;
-    if (store_reopen(c, up.phys_key, &file, &size) != E_OK || (f->total >= 0 && size > f->total) ||
+    if (store_doubts(c->sv->store, up.started) ||
+        store_reopen(c, up.phys_key, &file, &size) != E_OK || (f->total >= 0 && size > f->total) ||
         !hash_again(f, file, size)) {
         drop_row(c, f);
         hasher_free(f->hasher);

@@ -72,6 +72,9 @@ def cycle(disk, server, ledger, load, rng, number):
     load.pause()
     disk.umount()
     disk.mount()
+    boot = os.path.join(server.data, "boot")
+    if os.path.exists(boot):
+        os.unlink(boot)  # the machine did not really start again
     server.start()
     client = Client(server)
     ledger.verify(client, ledger.images)

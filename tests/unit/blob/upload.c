@@ -75,6 +75,29 @@ static void in_pieces(void **state)
     IS(E_UPLOAD_UNKNOWN, upload_open(here.c, id, repo, &s));
 }
 
+static void after_a_power_cut(void **state)
+{
+    char path[128];
+    struct str id;
+    (void)state;
+    OK(upload_begin(here.c, repo, &id));
+    struct upload_session *s = go_on(id);
+    add(s, "one");
+    upload_park(here.c, s);
+    snprintf(path, sizeof path, "%s/boot", here.e.dir);
+    FILE *f = fopen(path, "w");
+    fputs("another boot 0", f);
+    fclose(f);
+    here_restart(&here);
+    s = go_on(id);
+    assert_int_equal(upload_offset(s), 0); /* the bytes were never synced */
+    add(s, "two");
+    upload_park(here.c, s);
+    s = go_on(id);
+    assert_int_equal(upload_offset(s), 3);
+    upload_park(here.c, s);
+}
+
 static void other_algorithm_at_the_end(void **state)
 {
     struct str id, key;
@@ -184,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(in_pieces),
+        T(after_a_power_cut),
         T(other_algorithm_at_the_end),
         T(empty_blob),
         T(wrong_digest_ends_it),
