@@ -646,6 +646,35 @@ static void test_caps(void **state)
         close(held[i]);
 }
 
+/* Three of four handlers may be at requests with a body; the fourth is for those without. */
+static void test_reserve(void **state)
+{
+    (void)state;
+    CLEANUP(arena_release) struct arena a = {0};
+    int held[3];
+    struct str head;
+    atomic_store(&hold, 1);
+    start_server(4, 20);
+    for (size_t i = 0; i < COUNT(held); i++) {
+        held[i] = dial(0);
+        say(held[i], "PUT /hold HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    }
+    wait_for_holding(3);
+    struct str all = ask(&a, "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", NULL);
+    assert_starts(all, "HTTP/1.1 503 Service Unavailable\r\n");
+    assert_true(str_ends(ask(&a, CLOSE_GET("/small"), NULL), S("\r\n\r\nhello")));
+    atomic_store(&hold, 0);
+    for (size_t i = 0; i < COUNT(held); i++) {
+        assert_text(hear_reply(&a, held[i], &head), "held");
+        close(held[i]);
+    }
+    assert_true(str_ends(ask(&a,
+                             "PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                             "Connection: close\r\n\r\nhi",
+                             NULL),
+                         S("\r\n\r\nhi")));
+}
+
 /* ---- TLS ---- */
 
 static SSL *tls_dial(SSL_CTX *context, int *fd_out, char name_out[64])
@@ -745,13 +774,21 @@ static int drop_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_keep_alive),    TEST(test_pipelining),
-        TEST(test_continue),      TEST(test_unread_body),
-        TEST(test_chunked),       TEST(test_refused),
-        TEST(test_file),          TEST(test_parked),
-        TEST(test_source),        TEST(test_forwarded),
-        TEST(test_drain),         TEST(test_tls),
-        TEST(test_head_deadline), cmocka_unit_test_teardown(test_caps, teardown),
+        TEST(test_keep_alive),
+        TEST(test_pipelining),
+        TEST(test_continue),
+        TEST(test_unread_body),
+        TEST(test_chunked),
+        TEST(test_refused),
+        TEST(test_file),
+        TEST(test_parked),
+        TEST(test_source),
+        TEST(test_forwarded),
+        TEST(test_drain),
+        TEST(test_tls),
+        TEST(test_head_deadline),
+        cmocka_unit_test_teardown(test_caps, teardown),
+        cmocka_unit_test_teardown(test_reserve, teardown),
     };
     return cmocka_run_group_tests(tests, make_files, drop_files);
 }
