@@ -28,6 +28,7 @@
 #include <openssl/err.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,19 +142,18 @@ static void connection_close(struct connection *conn)
 
 enum next { NEXT_HEAD, NEXT_CLOSE, NEXT_PARKED };
 
-/* Gives the connection to the epoll. With NEXT_PARKED it is no longer the caller's. */
+/* Gives the connection to the epoll. With NEXT_PARKED it is no longer the caller's: whoever takes
+   the event waits for the store at the end. */
 static enum next park(struct connection *conn, enum conn_phase phase, uint32_t events,
                       int64_t deadline_ms)
 {
     struct epoll_event e = {.events = events | EPOLLONESHOT, .data.ptr = conn};
-    int epoll = conn->server->epoll, fd = conn->fd;
     atomic_store(&conn->phase, (int)phase);
     atomic_store(&conn->deadline_ms, deadline_ms);
+    if (epoll_ctl(conn->server->epoll, EPOLL_CTL_MOD, conn->fd, &e) != 0)
+        return NEXT_CLOSE;
     atomic_store(&conn->state, CONN_PARKED);
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &e) == 0)
-        return NEXT_PARKED;
-    atomic_store(&conn->state, CONN_ACTIVE);
-    return NEXT_CLOSE;
+    return NEXT_PARKED;
 }
 
 static uint32_t epoll_events(short want)
@@ -217,12 +217,14 @@ static void connection_new(struct listener *l, int fd, const struct sockaddr_sto
     conn->head_deadline_ms = clock_mono_ms() + HEAD_MS;
     atomic_store(&conn->phase, conn->ssl ? PHASE_HANDSHAKE : PHASE_IDLE);
     atomic_store(&conn->deadline_ms, conn->head_deadline_ms);
-    atomic_store(&conn->state, CONN_PARKED);
+    atomic_store(&conn->state, CONN_ACTIVE);
     atomic_fetch_add(&s->connections, 1);
     metric_add(M_http_connections, 1);
     list_add(s, conn);
     struct epoll_event e = {.events = EPOLLIN | EPOLLONESHOT, .data.ptr = conn};
-    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
+    if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e) == 0)
+        atomic_store(&conn->state, CONN_PARKED);
+    else
         connection_close(conn);
 }
 
@@ -509,6 +511,8 @@ static void serve(struct connection *conn)
 {
     int parked = CONN_PARKED;
     enum next next = NEXT_HEAD;
+    while (atomic_load(&conn->state) == CONN_ACTIVE)
+        sched_yield(); /* the one who parks it is on its last line */
     if (!atomic_compare_exchange_strong(&conn->state, &parked, CONN_ACTIVE)) {
         conn->reset = conn->reset || conn->out.active; /* killed by the sweep */
         next = NEXT_CLOSE;
