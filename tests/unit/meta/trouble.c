@@ -15,12 +15,12 @@ struct worker {
     int refused;
 };
 
+static char large[200000];
+
 /* Thread 0 writes what does not fit, the others small rows. */
 static void *fill(void *arg)
 {
     struct worker *w = arg;
-    static char large[200000];
-    memset(large, 'x', sizeof large);
     for (int i = 0; i < 30; i++) {
         struct ctx c = engine_ctx(w->e);
         struct tx tx = {0};
@@ -56,6 +56,7 @@ static void full_disk(void **state)
     struct str v;
     (void)state;
     engine_open(&e, false);
+    memset(large, 'x', sizeof large);
     cap_pages(&e, "PRAGMA max_page_count = 120");
     for (int t = 0; t < THREADS; t++) {
         workers[t] = (struct worker){.e = &e, .number = t};
