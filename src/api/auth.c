@@ -127,29 +127,64 @@ static enum err bad_credential(struct call *r)
     return fail(r->c, E_UNAUTHORIZED, "unauthorized: user name, password or token is wrong");
 }
 
-static enum err principal_by_name(struct call *r, struct str name, struct principal *out)
+static bool is_robot_name(struct call *r, struct str name)
 {
     struct str prefix = api_config(r->api)->robot_prefix;
-    if (prefix.n && str_starts(name, prefix))
-        return principal_robot_by_name(r->c, str_sub(name, prefix.n, name.n), out);
-    return principal_user_by_name(r->c, name, out);
+    return prefix.n && str_starts(name, prefix);
 }
 
-static bool password_right(const struct principal *p, bool found, struct str password)
+static enum err principal_by_name(struct call *r, struct str name, struct principal *out)
 {
-    if (!found || !p->secret_hash.n) {
-        password_verify_nobody(password);
-        return false;
-    }
-    if (str_starts(p->secret_hash, S("$argon2")))
+    if (!is_robot_name(r, name))
+        return principal_user_by_name(r->c, name, out);
+    size_t skip = api_config(r->api)->robot_prefix.n;
+    return principal_robot_by_name(r->c, str_sub(name, skip, name.n), out);
+}
+
+/* Who is not there costs the same work as who is there and was given a wrong secret. */
+static bool password_right(struct call *r, struct str name, const struct principal *p, bool found,
+                           struct str password)
+{
+    if (found && str_starts(p->secret_hash, S("$argon2")))
         return password_verify(p->secret_hash, password);
-    return generated_verify(p->secret_hash, password);
+    if (found && p->secret_hash.n)
+        return generated_verify(p->secret_hash, password);
+    if (is_robot_name(r, name))
+        (void)generated_hash(&r->c->mem, password);
+    else
+        password_verify_nobody(password);
+    return false;
 }
 
 static enum err too_many(struct call *r, int64_t wait_s)
 {
     r->c->retry_after = wait_s;
     return fail(r->c, E_TOO_MANY, "too many failed logins; try again in %lld s", (long long)wait_s);
+}
+
+/*
+ * Failures on a mirror are mostly credentials for somebody else: they are not logged, do not count
+ * against the address, and slow down guesses on mirrors only. Without any count a mirror would be
+ * the place to guess.
+ */
+static struct str backoff_name(struct call *r, struct str name)
+{
+    return r->mirror ? str_fmt(&r->c->mem, "\n%.*s", STR(name)) : name;
+}
+
+static void note_failure(struct call *r, struct str name)
+{
+    if (r->mirror) {
+        backoff_failed_pair(backoff_name(r, name), r->http->client, clock_mono_ms());
+        return;
+    }
+    backoff_failed(name, r->http->client, clock_mono_ms());
+    metric_add(M_login_failures, 1);
+}
+
+static int64_t wait_s(struct call *r, struct str name)
+{
+    return backoff_wait(backoff_name(r, name), r->http->client, clock_mono_ms());
 }
 
 /* The slow path: serialised per (name, address), behind the back-off. */
@@ -161,20 +196,19 @@ static enum err verify(struct call *r, struct str name, struct str password, boo
     mac_of(name, r->http->client, pair);
     pthread_mutex_t *stripe = &stripes[pair[0] % STRIPES];
     pthread_mutex_lock(stripe);
-    int64_t wait = r->mirror ? 0 : backoff_wait(name, r->http->client, clock_mono_ms());
+    int64_t wait = wait_s(r, name);
     if (wait) {
         pthread_mutex_unlock(stripe);
         return too_many(r, wait);
     }
     *right = found && cache_has(mac, p);
     if (!*right) {
-        *right = password_right(p, found, password) && !p->disabled;
+        *right = password_right(r, name, p, found, password) && !p->disabled;
         if (*right) {
             cache_put(mac, p);
-            backoff_succeeded(name, r->http->client);
-        } else if (!r->mirror) {
-            backoff_failed(name, r->http->client, clock_mono_ms());
-            metric_add(M_login_failures, 1);
+            backoff_succeeded(backoff_name(r, name), r->http->client);
+        } else {
+            note_failure(r, name);
         }
     }
     pthread_mutex_unlock(stripe);
@@ -205,12 +239,15 @@ static enum err basic(struct call *r, struct str header)
         right = cache_has(mac, &p);
     }
     if (right) {
-        int64_t wait = r->mirror ? 0 : backoff_wait(name, r->http->client, clock_mono_ms());
+        int64_t wait = wait_s(r, name);
         if (wait)
-            return too_many(r, wait);
+            return r->mirror ? bad_credential(r) : too_many(r, wait);
     } else {
         tx_end(&r->tx);
-        TRY(verify(r, name, password, found, &p, &right));
+        enum err e = verify(r, name, password, found, &p, &right);
+        if (e != E_OK && !(r->mirror && e == E_TOO_MANY))
+            return e;
+        r->c->retry_after = 0;
         TRY(tx_read(r->c, &r->tx));
     }
     if (!right)

@@ -116,6 +116,14 @@ void backoff_failed(struct str name, struct str address, int64_t now_ms)
     pthread_mutex_unlock(&lock);
 }
 
+void backoff_failed_pair(struct str name, struct str address, int64_t now_ms)
+{
+    uint64_t pair = key_of(name, block_of(address));
+    pthread_mutex_lock(&lock);
+    count_failure(pairs[pair % SETS], pair, now_ms, BACKOFF_PAIR_FREE, 1);
+    pthread_mutex_unlock(&lock);
+}
+
 void backoff_succeeded(struct str name, struct str address)
 {
     address = block_of(address);

@@ -12,6 +12,8 @@
 /* Seconds to wait before another try may be looked at; 0 = now. */
 int64_t backoff_wait(struct str name, struct str address, int64_t now_ms);
 void backoff_failed(struct str name, struct str address, int64_t now_ms);
+/* Counts for the pair alone, not for the address. */
+void backoff_failed_pair(struct str name, struct str address, int64_t now_ms);
 void backoff_succeeded(struct str name, struct str address);
 
 #endif

@@ -74,6 +74,18 @@ struct str base64url_encode(struct arena *a, struct str s)
     return b64_encode(a, s, b64_url, false);
 }
 
+/* The last two digits differ between the alphabets; -1 for a character that is none. */
+static int b64_value(char c, const char *digits)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == digits[62] ? 62 : c == digits[63] ? 63 : -1;
+}
+
 static bool b64_decode(struct arena *a, struct str s, const char *digits, struct str *out)
 {
     if (s.n && s.n % 4 == 0 && s.p[s.n - 1] == '=')
@@ -87,10 +99,10 @@ static bool b64_decode(struct arena *a, struct str s, const char *digits, struct
     uint32_t v = 0;
     int bits = 0;
     for (size_t i = 0; i < s.n; i++) {
-        const char *at = s.p[i] ? memchr(digits, s.p[i], 64) : NULL;
-        if (!at)
+        int digit = b64_value(s.p[i], digits);
+        if (digit < 0)
             return false;
-        v = v << 6 | (uint32_t)(at - digits);
+        v = v << 6 | (uint32_t)digit;
         bits += 6;
         if (bits >= 8) {
             bits -= 8;

@@ -423,3 +423,19 @@ proxies:
     for host in ("hub.example.org", "HUB.example.org:443"):
         assert front.anonymous.get(path, headers={"Host": host}).status == 200
     assert front.anonymous.get(path, headers={"Host": "other.example.org"}).status == 401
+
+
+def test_a_mirror_is_no_place_to_guess(pair, start):
+    """Wrong passwords on ?ns= are silent and slow each other down, and nobody else."""
+    up, _ = pair
+    front = start(f"""
+proxies:
+  - {{project: hub, upstream: "http://127.0.0.1:{up.port}", type: docker-registry,
+     username: admin, password_env: UP_PASSWORD, ns: docker.io}}
+""", UP_PASSWORD=PASSWORD)
+    path = "/v2/library/busybox/manifests/latest?ns=docker.io"
+    for i in range(8):
+        assert front.client("admin", f"guess{i}").get(path).status == 401
+    assert front.client("admin", PASSWORD).get(path).status == 401  # not looked at now
+    assert front.admin.get("/v2/").status == 200
+    assert front.metrics()["cove_login_failures_total"] == 0
