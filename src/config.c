@@ -56,9 +56,9 @@ static const struct {
 static const char *const cidr_lists[] = {"mirror.allow", "forwarded.from", "outbound.allow"};
 
 /* Keys that a running server takes over on SIGHUP; all others keep their value. */
-static const char *const reloadable[] = {"mirror.allow", "mirror.hosts",   "forwarded.from",
-                                         "log.level",    "log.access",     "proxy.offline",
-                                         "proxy.range",  "proxy.window_s", "proxy.budget_ms"};
+static const char *const reloadable[] = {"mirror.allow",   "mirror.hosts",   "log.level",
+                                         "log.access",     "proxy.offline",  "proxy.range",
+                                         "proxy.window_s", "proxy.budget_ms"};
 
 struct reader {
     struct ctx *c;
