@@ -225,7 +225,7 @@ enum err reply_list(struct call *r, const struct field *fields, const struct lis
     struct json_out j = {.out = &b};
     fields_encode_list(&j, &r->c->mem, fields, items->items, items->count, each);
     call_header(r, "X-Total-Count", "%lld", (long long)total);
-    if (r->route && (r->route->flags & ROUTE_LIST))
+    if (r->route && (r->route->flags & (ROUTE_LIST | ROUTE_PAGES)))
         link_header(r, total);
     return reply_buf(r, 200, &b);
 }

@@ -140,6 +140,8 @@ def test_members(admin):
     assert gone.status == 404
     assert {m["entity_name"] for m in owner.get(path).json()} == {owner.name, user.name}
     assert owner.get(f"{path}?entityname={user.name}").total == 1
+    second = owner.get(f"{path}?page_size=1&page=2")
+    assert len(second.json()) == 1 and 'rel="prev"' in second.headers["Link"]
     assert user.get(path).status == 200 and user.post(path, {}).status == 403
     assert owner.put(f"{path}/{made.id}", {"role_id": 4}).status == 200
     assert owner.get(f"{path}/{made.id}").json()["role_name"] == "maintainer"
