@@ -6,10 +6,10 @@
 #include "api/harbor.h"
 
 #include "api/access.h"
+#include "blob/store.h"
 #include "rule/settings.h"
 
 #include <inttypes.h>
-#include <sys/statvfs.h>
 
 #define HARBOR_VERSION "v2.16.0-cove-" COVE_VERSION /* the contract that is served, and by whom */
 
@@ -141,25 +141,18 @@ static struct component component(struct call *r, const char *name, enum err e)
     return c;
 }
 
-/* Of the data directory's file system, in bytes. */
-static enum err disk(struct call *r, struct storage *out)
+static enum err space(struct call *r, struct storage *out)
 {
-    struct ctx *c = r->c;
-    struct statvfs v;
-    if (statvfs(str_c(&c->mem, c->sv->settings->data), &v) != 0)
-        return fail(c, E_INTERNAL, "the data directory can not be looked at");
-    out->total = (int64_t)v.f_blocks * (int64_t)v.f_frsize;
-    out->free = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
-    return E_OK;
+    return store_space(r->c, &out->free, &out->total);
 }
 
 enum err get_health(struct call *r)
 {
-    struct storage space;
+    struct storage room;
     struct component parts[] = {
         component(r, "core", E_OK),
         component(r, "database", db_ping(r->c)),
-        component(r, "registry", disk(r, &space)),
+        component(r, "registry", space(r, &room)),
     };
     struct health h = {.status = S("healthy"), .components = {parts, COUNT(parts)}};
     for (size_t i = 0; i < COUNT(parts); i++)
@@ -196,9 +189,9 @@ enum err get_system_info(struct call *r)
 
 enum err get_volumes(struct call *r)
 {
-    struct storage space;
-    TRY(disk(r, &space));
-    struct system_info info = {.storage = {&space, 1}};
+    struct storage room;
+    TRY(space(r, &room));
+    struct system_info info = {.storage = {&room, 1}};
     return reply_json(r, 200, system_info_fields, &info);
 }
 
