@@ -66,6 +66,7 @@ struct flight {
 
     /* the leader's own */
     struct str key, upload_id; /* in the leader's memory; empty = none */
+    int64_t extended_ms;       /* when the row's life was set last */
     struct hasher *hasher;
     int64_t skip;               /* bytes of this answer that are here already (Range was ignored) */
     int64_t rate_ms, rate_from; /* when and where this answer began */

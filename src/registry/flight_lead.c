@@ -31,6 +31,7 @@
 #define WAKE_MS 5
 #define ROW_BYTES (INT64_C(1) << 20) /* a smaller partial file is not worth a row */
 #define LIFE_S 86400
+#define EXTEND_MS 3600000
 #define RING_WAIT_S 30
 
 /* ---- the beginning: bytes that are here already, a file ----------------------------------------
@@ -119,6 +120,21 @@ static void drop_row(struct ctx *c, struct flight *f)
     f->upload_id = NO_STR;
 }
 
+/* A row that expires under a running flight would take the object with it. */
+static bool extend_row(struct ctx *c, struct flight *f)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    f->extended_ms = clock_mono_ms();
+    enum err err = tx_begin(c, &tx);
+    if (err == E_OK)
+        err = upload_extend(c, f->upload_id, LIFE_S);
+    if (err == E_OK)
+        err = tx_commit(&tx);
+    if (err != E_OK)
+        log_warn("flight", "cannot extend the upload of %s: %s", f->digest.text, c->msg);
+    return err == E_OK;
+}
+
 static bool hash_again(struct flight *f, struct store_file *file, int64_t size)
 {
     char *p = malloc(256 << 10);
@@ -143,7 +159,7 @@ static bool adopt(struct ctx *c, struct flight *f)
         learn_size(f, up.size);
     struct store_file *file;
     int64_t size;
-    if (store_doubts(c->sv->store, up.started) ||
+    if (store_doubts(c->sv->store, up.started) || !extend_row(c, f) ||
         store_reopen(c, up.phys_key, &file, &size) != E_OK || (f->total >= 0 && size > f->total) ||
         !hash_again(f, file, size)) {
         drop_row(c, f);
@@ -215,7 +231,8 @@ static void add_row(struct ctx *c, struct flight *f)
         err = tx_commit(&tx);
     if (err == E_OK)
         f->upload_id = up.id;
-    else /* the fetch goes on; only a restart could not take it over */
+    f->extended_ms = clock_mono_ms();
+    if (err != E_OK) /* the fetch goes on; only a restart could not take it over */
         log_warn("flight", "no upload row for %s: %s", f->digest.text, c->msg);
 }
 
@@ -356,6 +373,8 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
         if (!f->upload_id.n)
             add_row(s->c, f);
     }
+    if (f->upload_id.n && clock_mono_ms() - f->extended_ms > EXTEND_MS)
+        (void)extend_row(s->c, f); /* it has said why; the next hour tries again */
     throttle(f);
     return surplus ? E_RANGE : E_OK; /* everything is here, the rest of the answer is not wanted */
 }

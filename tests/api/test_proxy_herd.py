@@ -159,11 +159,12 @@ def test_corrupt_last_byte(up, cove, layer):
     puller.manifest("big/app", "1")
     path, token = blob_of(puller, layer)
     before = stored(cove)
-    up.script(f"/blobs/{digest_of(layer)}", {"corrupt_at": -1}, method="GET")
+    up.script(f"/blobs/{digest_of(layer)}", {"corrupt_at": -1, "times": 0}, method="GET")
     results = Herd(cove.port, path, token, CLIENTS, layer).join()
     assert all(r[2].startswith("broken") for r in results), results[:3]
     assert all(r[1] < SIZE for r in results)
     eventually(lambda: stored(cove) == before)
+    up.clear_scripts()
     assert puller.blob("big/app", digest_of(layer)).body == layer, "the next fetch is clean"
 
 
