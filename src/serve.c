@@ -220,7 +220,7 @@ static void reload(struct life *l)
         return;
     }
     config_keep(l->sv.settings, fresh);
-    __atomic_store_n(&l->sv.settings, fresh, __ATOMIC_RELEASE); /* the old one is never freed */
+    l->sv.settings = fresh; /* whoever reads the old one may go on: it is never freed */
     settle_log(fresh);
     if (declared_reconcile(&c) != E_OK)
         log_error("serve", "proxies: %s", c.msg);

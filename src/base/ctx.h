@@ -18,12 +18,13 @@ struct flights;
 struct settings;
 
 struct services {
-    struct db *db;                   /* meta/db.h */
-    struct store *store;             /* blob/store.h */
-    struct client *client;           /* net/client.h: the one way out */
-    struct upstreams *upstreams;     /* peer/oci.h: tokens, breakers, quota seen, per endpoint */
-    struct flights *flights;         /* registry/flight.h */
-    const struct settings *settings; /* base/settings.h */
+    struct db *db;               /* meta/db.h */
+    struct store *store;         /* blob/store.h */
+    struct client *client;       /* net/client.h: the one way out */
+    struct upstreams *upstreams; /* peer/oci.h: tokens, breakers, quota seen, per endpoint */
+    struct flights *flights;     /* registry/flight.h */
+    /* rule/settings.h; SIGHUP puts another one in its place, the old one is never freed */
+    const struct settings *_Atomic settings;
 };
 
 struct ctx {

@@ -200,6 +200,7 @@ def test_sigterm_finishes_what_is_under_way(start):
     assert cove.admin.get(f"/v2/library/x/blobs/{sha256(data)}").body == data
 
 
+@pytest.mark.tsan
 def test_sighup_reads_settings_again(start):
     cove = start("log: {access: true}\nregistry: {compat: oci}\n")
     path = os.path.join(cove.dir, "cove.yml")
