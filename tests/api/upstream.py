@@ -25,6 +25,9 @@ are used up in order, each `times` times (default 1; 0 = for ever). A step chang
     flood                   so many bytes of extra headers
     interim                 so many 103 answers first
     endless                 True: a body without end
+    trailers                a text of trailers after a chunked body
+    hold                    seconds that a connection stays open after a lying length
+    do                      a function that is called before the answer is made
     times                   how often the step applies
 """
 import base64
@@ -95,6 +98,10 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
     def finish_request(self, request, client_address):
         if self.up.tls:
             request.settimeout(10)
+            if self.up.tls_stall:
+                request.recv(1 << 16)
+                request.recv(1 << 16)  # until the client loses patience
+                return
             request = self.up.tls.wrap_socket(request, server_side=True)
             request.settimeout(None)
         self.up.sockets.add(request)
@@ -130,22 +137,38 @@ class Upstream:
         self.repos, self.blobs = {}, {}
         self.tls, self.cafile, self.tls_dir = None, None, None
         if tls:
-            self.make_certificate()
+            self.make_certificate(tls)
         self.server, self.port = None, port
         self.up()
 
-
-    def make_certificate(self):
+    def make_certificate(self, kind):
+        """A leaf of a CA of its own (cafile); kind: True, "expired", "wrong-host", "sha1" or
+        "stall" (the handshake is never answered)."""
         self.tls_dir = tempfile.mkdtemp(prefix="upstream-tls-")
-        cert, key = os.path.join(self.tls_dir, "cert.pem"), os.path.join(self.tls_dir, "key.pem")
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=upstream",
-             "-addext", f"subjectAltName=IP:{self.host},DNS:localhost"],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.tls_stall = kind == "stall"
+        ca, ca_key, cert, key, request, more = (
+            os.path.join(self.tls_dir, x)
+            for x in ("ca.pem", "ca.key", "cert.pem", "key.pem", "request.pem", "extensions"))
+
+        def openssl(*args):
+            subprocess.run(["openssl", *args], check=True, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
+
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        openssl("req", "-x509", *new, "-keyout", ca_key, "-out", ca, "-days", "2",
+                "-subj", "/CN=test authority")
+        openssl("req", "-new", *new, "-keyout", key, "-out", request, "-subj", "/CN=upstream")
+        names = "DNS:elsewhere.example" if kind == "wrong-host" else f"IP:{self.host},DNS:localhost"
+        with open(more, "w") as f:
+            f.write(f"subjectAltName={names}\n")
+        openssl("x509", "-req", "-in", request, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
+                "-out", cert, "-extfile", more, "-days", "-1" if kind == "expired" else "2",
+                "-sha1" if kind == "sha1" else "-sha256")
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if kind == "sha1":
+            self.tls.set_ciphers("DEFAULT:@SECLEVEL=0")
         self.tls.load_cert_chain(cert, key)
-        self.cafile = cert
+        self.cafile = ca
 
     # life
 
@@ -348,6 +371,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             up.requests.append(request)
         self.record = request
         step = up.next_step(self.command, self.path)
+        if "do" in step:
+            step["do"]()
         if step.get("delay"):
             time.sleep(step["delay"])
         if step.get("rst") and "cut_at" not in step:
@@ -615,6 +640,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.command != "HEAD" and status not in (204, 304):
                 self.send_body(step, body, open_end == "chunked")
             if "length" in step and step["length"] != len(body):
+                self.wfile.flush()
+                time.sleep(step.get("hold", 0))
                 self.hang_up(False)
         except OSError:
             self.close_connection = True
@@ -658,4 +685,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.paced(body, rate, chunked)
         if chunked:
-            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.write(b"0\r\n" + step.get("trailers", "").encode() + b"\r\n")
