@@ -15,6 +15,7 @@
 #include "peer/linkheader.h"
 #include "peer/token.h"
 #include "rule/manifest.h"
+#include "rule/settings.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,7 +58,7 @@ struct question {
     struct str accept, range;
     bool manifest, existence; /* existence: that the registry redirects is answer enough */
     size_t max_body;
-    int64_t first_byte_ms;
+    int64_t first_byte_ms, stall_s;
     const struct client_sink *sink;
 };
 
@@ -79,17 +80,19 @@ static enum err ask_once(struct ctx *c, const struct question *q, const struct a
         .header_count = n,
         .max_body = q->max_body,
         .first_byte_ms = q->first_byte_ms,
+        .stall_s = q->stall_s,
         .sink = q->sink,
     };
     return asker_do(c, q->asker, &call, out);
 }
 
-/* The registry redirected and another host refused: a signature may have run out. */
+/* The registry redirected and another host refused or lacks it: a signature may have run out, a
+   replica may lag. The registry itself said that the content is there. */
 static bool refused_elsewhere(struct ctx *c, const struct question *q,
                               const struct client_answer *answer)
 {
     struct url last;
-    return (answer->status == 401 || answer->status == 403) &&
+    return (answer->status == 401 || answer->status == 403 || answer->status == 404) &&
            url_parse(c, answer->final_url, &last) == E_OK && !url_same_host(&last, &q->asker->base);
 }
 
@@ -110,9 +113,15 @@ static enum err ask_all(struct ctx *c, const struct question *q, struct client_a
             return fail(c, E_UPSTREAM, "%.*s redirects to a host that answers %d",
                         STR(q->asker->base.host), out->status);
         }
+        struct authorization next;
+        /* some registries say 403 to a token that has run out */
+        if (out->status == 403 && auth.kind == TOKEN_CACHED && try < TRIES &&
+            token_renewed(c, tokens, q->asker, q->repo, &auth, &next, st) == E_OK) {
+            auth = next;
+            continue;
+        }
         if (out->status != 401 || try == TRIES || auth.kind == TOKEN_FRESH)
             return E_OK;
-        struct authorization next;
         TRY(token_challenged(c, tokens, q->asker, q->repo, out, &auth, &next, st));
         auth = next;
     }
@@ -148,13 +157,13 @@ static struct str media_type_of(const struct client_answer *answer)
     return str_trim(str_cut(&value, ';'));
 }
 
-/* Where the header names none of the four types, the manifest may say what it is. */
+/* What the manifest says of itself is covered by its digest; the header is only the fallback. */
 static struct str sniff_media_type(struct ctx *c, struct str given, struct str payload)
 {
     CLEANUP(json_done) json_t *root = NULL;
     struct str inner;
-    if (media_is_manifest(given) || json_parse(c, payload, &root) != E_OK ||
-        !json_get_str(root, "mediaType", &inner) || !media_is_manifest(inner))
+    if (json_parse(c, payload, &root) != E_OK || !json_get_str(root, "mediaType", &inner) ||
+        !media_is_manifest(inner))
         return given;
     return str_dup(&c->mem, inner);
 }
@@ -272,7 +281,8 @@ enum err oci_head_blob(struct ctx *c, const struct endpoint *e, struct str repo,
     }
     if (answer.status != 200)
         return oci_status_error(c, &a, st, E_BLOB_UNKNOWN);
-    if (!str_to_i64(answer_header(&answer, "content-length"), size_out) || *size_out < 0)
+    /* servers exist that say 0 to every HEAD */
+    if (!str_to_i64(answer_header(&answer, "content-length"), size_out) || *size_out <= 0)
         *size_out = -1;
     return E_OK;
 }
@@ -362,6 +372,7 @@ enum err oci_get_blob(struct ctx *c, const struct endpoint *e, struct str repo,
         .repo = repo,
         .url = url_of(c, &a, "blobs", repo, digest_str(d)),
         .range = offset > 0 ? str_fmt(&c->mem, "bytes=%lld-", (long long)offset) : NO_STR,
+        .stall_s = c->sv->settings ? c->sv->settings->proxy_stall_s : 0,
         .sink = &mine,
     };
     TRY(ask(c, &q, &answer, st));

@@ -6,6 +6,8 @@
  * Two tables under one lock: what a repository's last challenge was, and the tokens by (endpoint,
  * epoch, realm, service, scope). A token is fetched by one thread while others wait for its
  * outcome, failure included, so that a broken token service is not asked by everybody in turn.
+ * A credential that a token service refused twice in a row is left alone for 30 s: services lock
+ * accounts. (A registry's own 401 to Basic may be about one repository, and is not counted.)
  * The lock is not held while talking.
  */
 #include "peer/token.h"
@@ -18,6 +20,7 @@
 #include "net/domain.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -25,6 +28,7 @@
 #define TOKEN_MAX ((size_t)16 << 10)
 #define TABLE_MAX 4096
 #define FETCH_MS 15000
+#define REFUSED_MS 30000
 #define LIFE_DEFAULT_S 60
 #define LIFE_MAX_S 3600
 
@@ -44,10 +48,15 @@ struct token {
     struct oci_status st; /* its texts are not kept */
 };
 
+struct refusal {              /* of an endpoint's credential */
+    int64_t epoch, at, until; /* monotonic ms */
+};
+
 struct tokens {
     pthread_mutex_t lock;
     pthread_cond_t done;
     struct map known, tokens;
+    struct map refusals; /* endpoint id -> struct refusal */
 };
 
 struct tokens *tokens_new(void)
@@ -91,6 +100,9 @@ void tokens_free(struct tokens *t)
         known_free(e->value);
     for (size_t i = 0; (e = map_next(&t->tokens, &i));)
         token_free(e->value);
+    for (size_t i = 0; (e = map_next(&t->refusals, &i));)
+        free(e->value);
+    map_release(&t->refusals);
     map_release(&t->known);
     map_release(&t->tokens);
     pthread_cond_destroy(&t->done);
@@ -146,6 +158,53 @@ static struct str basic_of(struct ctx *c, const struct endpoint *e)
     return str_fmt(&c->mem, "Basic %.*s", STR(code));
 }
 
+/* ---- a credential that the upstream does not take ---- */
+
+static struct refusal *refusal_of(struct tokens *t, const struct endpoint *e, bool make)
+{
+    char key[24];
+    int n = snprintf(key, sizeof key, "%lld", (long long)e->id);
+    struct str k = {key, (size_t)n};
+    struct refusal *r = map_get(&t->refusals, k);
+    if (!r && make && (r = calloc(1, sizeof *r)) && !map_set(&t->refusals, k, r)) {
+        free(r);
+        r = NULL;
+    }
+    if (r && r->epoch != e->epoch)
+        *r = (struct refusal){.epoch = e->epoch};
+    return r;
+}
+
+static void note_refusal(struct tokens *t, const struct endpoint *e, bool refused)
+{
+    if (e->id == 0)
+        return;
+    int64_t now = clock_mono_ms();
+    pthread_mutex_lock(&t->lock);
+    struct refusal *r = refusal_of(t, e, refused);
+    if (r && !refused)
+        r->at = r->until = 0;
+    if (r && refused && r->at && now - r->at < 2 * REFUSED_MS)
+        r->until = now + REFUSED_MS;
+    if (r && refused)
+        r->at = now;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* E_DENIED while the credential is left alone. */
+static enum err may_send(struct ctx *c, struct tokens *t, const struct endpoint *e,
+                         struct oci_status *st)
+{
+    pthread_mutex_lock(&t->lock);
+    const struct refusal *r = refusal_of(t, e, false);
+    bool refused = r && clock_mono_ms() < r->until;
+    pthread_mutex_unlock(&t->lock);
+    if (!refused)
+        return E_OK;
+    st->http = 401;
+    return fail(c, E_DENIED, "upstream %.*s refused its credential a moment ago", STR(e->name));
+}
+
 static struct str token_url(struct ctx *c, struct url realm, const struct challenge *ch)
 {
     struct str query = realm.has_query ? realm.query : NO_STR;
@@ -164,8 +223,9 @@ static struct str token_url(struct ctx *c, struct url realm, const struct challe
     return url_text(&c->mem, &realm);
 }
 
-static enum err fetch(struct ctx *c, const struct asker *a, const struct challenge *ch,
-                      struct str *token_out, int64_t *life_s_out, struct oci_status *st)
+static enum err fetch(struct ctx *c, struct tokens *t, const struct asker *a,
+                      const struct challenge *ch, struct str *token_out, int64_t *life_s_out,
+                      struct oci_status *st)
 {
     struct url realm;
     struct client_answer answer;
@@ -176,6 +236,8 @@ static enum err fetch(struct ctx *c, const struct asker *a, const struct challen
     struct str basic = NO_STR;
     if (token_realm_trusted(c, a, &realm))
         basic = basic_of(c, a->endpoint);
+    if (basic.n)
+        TRY(may_send(c, t, a->endpoint, st));
     struct header headers[] = {{S("Accept"), S("application/json")}, {S("Authorization"), basic}};
     struct client_call call = {
         .method = HTTP_GET,
@@ -186,6 +248,8 @@ static enum err fetch(struct ctx *c, const struct asker *a, const struct challen
         .total_ms = FETCH_MS,
     };
     TRY(asker_do(c, a, &call, &answer));
+    if (basic.n && (answer.status == 200 || answer.status == 401))
+        note_refusal(t, a->endpoint, answer.status == 401);
     if (answer.status == 200)
         return token_parse(c, answer.body, token_out, life_s_out);
     oci_status_note(c, &answer, false, st);
@@ -373,7 +437,7 @@ static enum err obtain(struct ctx *c, struct tokens *t, const struct asker *a,
     struct str text = NO_STR, key = token_key(c, a, ch);
     int64_t life_s = 0;
     if (a->endpoint->id == 0) {
-        TRY(fetch(c, a, ch, &text, &life_s, st));
+        TRY(fetch(c, t, a, ch, &text, &life_s, st));
         *out = bearer(c, TOKEN_FRESH, text);
         return E_OK;
     }
@@ -396,7 +460,7 @@ static enum err obtain(struct ctx *c, struct tokens *t, const struct asker *a,
         return e;
     if (!fetch_it)
         return fail(c, E_DENIED, "the upstream refuses each of its own tokens");
-    e = fetch(c, a, ch, &text, &life_s, st);
+    e = fetch(c, t, a, ch, &text, &life_s, st);
     pthread_mutex_lock(&t->lock);
     settle(c, t, k, e, text, life_s, st);
     pthread_mutex_unlock(&t->lock);
@@ -458,4 +522,14 @@ enum err token_challenged(struct ctx *c, struct tokens *t, const struct asker *a
     remember(c, t, a, repo, &ch);
     *out = (struct authorization){TOKEN_BASIC, basic};
     return E_OK;
+}
+
+enum err token_renewed(struct ctx *c, struct tokens *t, const struct asker *a, struct str repo,
+                       const struct authorization *sent, struct authorization *out,
+                       struct oci_status *st)
+{
+    struct challenge ch;
+    if (!recall(c, t, a, repo, &ch) || ch.scheme != CHALLENGE_BEARER)
+        return fail(c, E_DENIED, "no challenge is known");
+    return obtain(c, t, a, &ch, sent->value, out, st);
 }

@@ -35,6 +35,11 @@ enum err token_challenged(struct ctx *c, struct tokens *t, const struct asker *a
                           const struct client_answer *answer, const struct authorization *sent,
                           struct authorization *out, struct oci_status *st);
 
+/* Another token than the one that was sent, after an answer without a challenge (a 403). */
+enum err token_renewed(struct ctx *c, struct tokens *t, const struct asker *a, struct str repo,
+                       const struct authorization *sent, struct authorization *out,
+                       struct oci_status *st);
+
 /* Token service answers (JSON): the token and its life in seconds. E_UPSTREAM. */
 enum err token_parse(struct ctx *c, struct str body, struct str *token_out, int64_t *life_s_out);
 

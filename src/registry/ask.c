@@ -87,7 +87,7 @@ static enum fresh_heard heard_of(enum err err, const struct oci_status *st)
         return HEARD_UNSURE;
     if (err == E_MANIFEST_UNKNOWN || err == E_BLOB_UNKNOWN)
         return HEARD_NOT_FOUND;
-    if (err == E_TOO_MANY)
+    if (err == E_TOO_MANY && st->http == 429)
         return st->pull_limit ? HEARD_PULL_LIMIT : HEARD_BUSY;
     if (err == E_DENIED || err == E_UNAUTHORIZED || err == E_FORBIDDEN)
         return HEARD_DENIED;
@@ -273,7 +273,7 @@ static void find_answer(struct question *q, bool *came)
     enum err err = ask_upstream(q, &st);
     a->err = err;
     a->status = condition_status(err, &st);
-    a->retry_after_s = st.retry_after_s;
+    a->retry_after_s = st.retry_after_s ? st.retry_after_s : q->c.retry_after;
     a->reason = st.reason.n ? st.reason : str_dup(&q->c.mem, str_of(q->c.msg));
     if (err != E_OK)
         a->heard = heard_of(err, &st);

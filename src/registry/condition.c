@@ -163,8 +163,10 @@ void condition_look(struct conditions *cs, const struct endpoint *e, enum condit
 
 int condition_status(enum err err, const struct oci_status *st)
 {
-    if (st->http == 429 || err == E_TOO_MANY)
+    if (st->http == 429)
         return 429;
+    if (err == E_TOO_MANY) /* our own bulkhead, the upstream said nothing */
+        return 503;
     if (st->http == 503 || st->http == 504)
         return st->http;
     return err == E_UPSTREAM_TIMEOUT ? 504 : 502;
@@ -222,17 +224,18 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
     pthread_mutex_lock(&cs->lock);
     struct state *s = state_of(cs, e);
     if (s) {
-        bool bad = err == E_TOO_MANY || err == E_UPSTREAM || err == E_UPSTREAM_TIMEOUT;
+        bool limited = err == E_TOO_MANY && st->http == 429;
+        bool bad = limited || err == E_UPSTREAM || err == E_UPSTREAM_TIMEOUT;
         s->trying = 0;
         if (bad) {
             s->status = condition_status(err, st);
             copy_text(s->reason, sizeof s->reason, st->reason);
         }
-        if (err == E_TOO_MANY)
+        if (limited)
             note_429(s, st, now);
         else if (bad)
             note_failure(s, now);
-        else if (st->http)
+        else if (st->http && err != E_TOO_MANY)
             note_good(s, st, now);
     }
     pthread_mutex_unlock(&cs->lock);

@@ -243,6 +243,7 @@ struct stream {
     struct ctx *c;
     struct flight *f;
     bool row_tried;
+    bool odd_length; /* the answer's length is not what is missing: its end is not waited for */
 };
 
 /* More bytes are here: tells the readers, but not for each packet. */
@@ -337,11 +338,14 @@ static enum err on_head(void *arg, int status, const struct header *headers, siz
     f->skip = status == 200 ? f->have : 0; /* Range was ignored */
     f->rate_ms = clock_mono_ms();
     f->rate_from = f->have;
-    int64_t length;
+    int64_t length, said = -1;
     for (size_t i = 0; i < count; i++)
-        if (str_eq_nocase(headers[i].name, S("content-length")) && status == 200 &&
+        if (str_eq_nocase(headers[i].name, S("content-length")) &&
             str_to_i64(headers[i].value, &length) && length >= 0)
-            learn_size(f, length);
+            said = length;
+    if (said >= 0 && status == 200)
+        learn_size(f, said);
+    s->odd_length = said < 0 || said != f->total - (status == 200 ? 0 : f->have);
     advance(f, 0);
     return E_OK;
 }
@@ -376,7 +380,8 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
     if (f->upload_id.n && clock_mono_ms() - f->extended_ms > EXTEND_MS)
         (void)extend_row(s->c, f); /* it has said why; the next hour tries again */
     throttle(f);
-    return surplus ? E_RANGE : E_OK; /* everything is here, the rest of the answer is not wanted */
+    bool enough = surplus || (s->odd_length && f->total >= 0 && f->have == f->total);
+    return enough ? E_RANGE : E_OK; /* everything is here, the rest of the answer is not wanted */
 }
 
 /* May another try help? A wish of the upstream to wait is heeded when it is short. */
@@ -450,7 +455,7 @@ static void give_up(struct ctx *c, struct flight *f, enum err err, const struct 
     f->err = err == E_DENIED ? E_UPSTREAM : err;
     if (err != E_BLOB_UNKNOWN && err != E_UNAVAILABLE)
         f->status = condition_status(err, st);
-    f->retry_after = st->retry_after_s;
+    f->retry_after = st->retry_after_s ? st->retry_after_s : c->retry_after;
     struct str reason = str_of(c->msg);
     memcpy(f->msg, reason.p, size_min(reason.n, sizeof f->msg - 1));
     pthread_mutex_unlock(&f->lock);

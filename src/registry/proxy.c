@@ -24,7 +24,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define STEPS_MAX 8   /* of one pull's straight line; more is our bug */
+#define STEPS_MAX 8 /* of one pull's straight line; more is our bug */
+#define CLOCK_SLACK_S 60
 #define QUEUE_MAX_S 2 /* a wish to wait so long is heeded instead of passed on */
 
 static int64_t number(struct str text, int64_t otherwise)
@@ -57,7 +58,7 @@ static enum err refuse(struct ctx *c, const struct place *at, struct fresh_answe
                        int64_t retry_after_s, struct str words)
 {
     metric_add(M_proxy_refused, 1);
-    c->retry_after = retry_after_s;
+    c->retry_after = retry_after_s || a.err != E_TOO_MANY ? retry_after_s : 1;
     if (status && a.err != E_MANIFEST_UNKNOWN && a.err != E_BLOB_UNKNOWN)
         c->status = status;
     if (a.err == E_MANIFEST_UNKNOWN || a.err == E_BLOB_UNKNOWN)
@@ -207,22 +208,10 @@ static void settle_fetched(struct pull *p, struct str tag)
     tally_pull(row.repository_id, row.artifact_id, row.tag_id);
 }
 
-/* GET by digest, by tag only when the HEAD did not name one. A digest that a HEAD named for a tag
-   just now is stored under that tag too. */
-static enum err fetch(struct pull *p, bool *given)
+static enum err ask_get(struct pull *p, struct str ref, struct str tag)
 {
-    bool sure = p->q.by_digest || (p->asked && p->said.manifest.digest.n);
-    struct str tag = p->q.by_digest ? named_take(&p->c->mem, p->at->access->project.project_id,
-                                                 p->at->repository, p->reference)
-                                    : p->reference;
-    struct ask_want w = {
-        .kind = ASK_GET,
-        .at = p->at,
-        .ref = p->q.by_digest || !sure ? p->reference : p->said.manifest.digest,
-        .tag = tag,
-    };
-    struct str ref = str_dup(&p->c->mem, w.ref);
-    w.ref = ref;
+    ref = str_dup(&p->c->mem, ref); /* it may be of the answer that is replaced here */
+    struct ask_want w = {.kind = ASK_GET, .at = p->at, .ref = ref, .tag = tag};
     enum err known = condition_absent(conditions_of(p->c), upstream(p->at), p->at->repository, ref);
     if (known != E_OK) {
         p->said = (struct ask_answer){.err = known, .status = 502};
@@ -230,16 +219,30 @@ static enum err fetch(struct pull *p, bool *given)
         return E_OK;
     }
     TRY(ask(p->c, &w, &p->said));
-    if (p->said.err == E_OK) {
-        give_answer(p);
-        settle_fetched(p, tag);
-        *given = true;
-        return E_OK;
-    }
-    if (!p->said.joined)
+    if (p->said.err != E_OK && !p->said.joined)
         condition_absent_note(conditions_of(p->c), upstream(p->at), p->at->repository, ref,
                               p->said.err);
     p->q.heard = p->said.heard;
+    return E_OK;
+}
+
+/* GET by digest, by tag only when the HEAD did not name one or what it named is gone already (the
+   tag moved in this moment, or the header lied). A digest that a HEAD named for a tag just now is
+   stored under that tag too. */
+static enum err fetch(struct pull *p, bool *given)
+{
+    bool named = !p->q.by_digest && p->asked && p->said.manifest.digest.n;
+    struct str tag = p->q.by_digest ? named_take(&p->c->mem, p->at->access->project.project_id,
+                                                 p->at->repository, p->reference)
+                                    : p->reference;
+    TRY(ask_get(p, named ? p->said.manifest.digest : p->reference, tag));
+    if (named && p->said.err == E_MANIFEST_UNKNOWN)
+        TRY(ask_get(p, p->reference, tag));
+    if (p->said.err != E_OK)
+        return E_OK;
+    give_answer(p);
+    settle_fetched(p, tag);
+    *given = true;
     return E_OK;
 }
 
@@ -323,6 +326,14 @@ static enum err step(struct pull *p, struct fresh_answer *a, bool *done)
     return E_OK;
 }
 
+/* Seconds since upstream confirmed the tag. A time in the future (the clock was set back) counts as
+   just past the window: such a tag is asked for, not believed until the clock has caught up. */
+static int64_t age_of(struct timestamp checked_at, int64_t window_s)
+{
+    int64_t age_s = (clock_now().us - checked_at.us) / SECOND_US;
+    return age_s >= -CLOCK_SLACK_S ? i64_max(0, age_s) : i64_max(0, window_s);
+}
+
 enum err proxy_manifest(struct ctx *c, const struct place *at, struct str reference, bool head,
                         const struct manifest_row *local, struct pulled_manifest *out)
 {
@@ -340,7 +351,7 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
         .keep_gone = str_eq(project->proxy_cache_local_on_not_found, S("true")),
     };
     if (local && local->checked_at.us > 0)
-        p.q.age_s = i64_max(0, (clock_now().us - local->checked_at.us) / SECOND_US);
+        p.q.age_s = age_of(local->checked_at, p.q.window_s);
     c->msg[0] = 0;
     struct fresh_answer a = fresh_decide(&p.q);
     if (a.verdict != FRESH_SERVE)
@@ -511,7 +522,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         TRY(may_ask(c, at));
         int64_t said = -1;
         TRY(ask_blob(c, at, d, &said));
-        size = said >= 0 ? said : size;
+        size = size >= 0 ? size : said; /* a descriptor is proven, a header is not */
     } else if (!flight_flying(c->sv->flights, d)) {
         /* What another repository of the store holds is linked even when upstream is away. */
         CLEANUP(tx_end) struct tx tx = {0};

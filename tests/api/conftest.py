@@ -239,6 +239,8 @@ def postgres(request):
 class Server:
     """One store and the process that serves it; may be killed and started again."""
 
+    prefix = []  # a command that runs the binary
+
     def __init__(self, postgres=None, config=None, **env):
         self.dir = tempfile.mkdtemp(prefix="cove-test-")
         self.data = os.path.join(self.dir, "data")
@@ -267,7 +269,7 @@ class Server:
         clean.setdefault("ASAN_OPTIONS", "detect_leaks=1:abort_on_error=0")
         clean.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
         with open(self.errors, "ab") as err, open(self.access, "ab") as out:
-            return subprocess.Popen([binary(), "serve", *self.args], env=clean, stdout=out,
+            return subprocess.Popen([*self.prefix, binary(), "serve", *self.args], env=clean, stdout=out,
                                     stderr=err, stdin=subprocess.DEVNULL)
 
     def start(self, wait=30):

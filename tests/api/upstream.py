@@ -136,6 +136,7 @@ class Upstream:
         self.requests, self.scripts, self.tokens, self.sockets = [], [], {}, set()
         self.repos, self.blobs = {}, {}
         self.tls, self.cafile, self.tls_dir = None, None, None
+        self.tls_stall = False
         if tls:
             self.make_certificate(tls)
         self.server, self.port = None, port
