@@ -171,21 +171,23 @@ class Bench:
 
     def cold(self, server):
         """Added time to the first byte of a cold 8 MiB blob, over asking upstream directly."""
-        added = []
+        added, auth = [], Client(server)
+        auth.call("GET", "/v2/")  # the password is verified once
         for digest in self.upstream.blobs[:8]:
             direct = first_byte(self.upstream.connect(), f"/v2/library/bench/blobs/{digest}")
-            through = first_byte(server.connect(), f"/v2/{self.proxied(server)}/blobs/{digest}")
+            through = first_byte(server.connect(), f"/v2/{self.proxied(server)}/blobs/{digest}", auth.headers)
             added.append((through - direct) * 1000)
         return {"cold blob, added first byte": sorted(added)[len(added) // 2]}
 
     def herd(self, server):
-        clients, digest = 50, self.upstream.blobs[-1]
+        clients, digest, auth = 50, self.upstream.blobs[-1], Client(server)
+        auth.call("GET", "/v2/")
         self.upstream.gets.clear()
         before, began = server.cpu(), time.monotonic()
 
         def pull(_):
             c = server.connect()
-            c.request("GET", f"/v2/{self.proxied(server)}/blobs/{digest}")
+            c.request("GET", f"/v2/{self.proxied(server)}/blobs/{digest}", headers=auth.headers)
             r, h = c.getresponse(), hashlib.sha256()
             while data := r.read(MIB):
                 h.update(data)
@@ -236,12 +238,14 @@ class Bench:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def first_byte(connection, path):
+def first_byte(connection, path, headers=()):
     connection.connect()
     began = time.monotonic()
-    connection.request("GET", path)
+    connection.request("GET", path, headers=dict(headers))
     r = connection.getresponse()
     r.read(1)
+    if r.status != 200:
+        raise SystemExit(f"{path}: {r.status}")
     took = time.monotonic() - began
     r.read()
     connection.close()
@@ -273,6 +277,12 @@ class Blob(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         pass
+
+    def handle(self):
+        try:
+            super().handle()
+        except ConnectionError:
+            pass  # a server that went away
 
     def answer(self):
         path = self.server.folder / self.path.rsplit(":", 1)[-1]
