@@ -167,8 +167,19 @@ static bool joinable(struct flight *f)
     return ok;
 }
 
-/* The flight of the digest, begun when there is none; NULL: out of memory or leaders. */
-static struct flight *find_or_begin(struct flights *fs, const struct flight_want *w, bool *led)
+/* Has the project as many flights as it may have? Under fs->lock. */
+static bool is_full(struct flights *fs, const struct flight_want *w)
+{
+    int64_t project = w->at->access->project.project_id, n = 0;
+    struct map_entry *e;
+    for (size_t at = 0; w->most > 0 && (e = map_next(&fs->table, &at));)
+        n += ((struct flight *)e->value)->places[0]->access->project.project_id == project;
+    return w->most > 0 && n >= w->most;
+}
+
+/* The flight of the digest, begun when there is none; NULL: out of memory or leaders, or *full. */
+static struct flight *find_or_begin(struct flights *fs, const struct flight_want *w, bool *led,
+                                    bool *full)
 {
     pthread_mutex_lock(&fs->lock);
     struct flight *f = map_get(&fs->table, digest_str(w->digest));
@@ -178,7 +189,8 @@ static struct flight *find_or_begin(struct flights *fs, const struct flight_want
         pthread_mutex_unlock(&fs->lock);
         return f;
     }
-    f = flight_new(fs, w);
+    *full = is_full(fs, w);
+    f = *full ? NULL : flight_new(fs, w);
     if (f) {
         f->refs++;
         f->pending++;
@@ -241,7 +253,13 @@ enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight *
 {
     struct flights *fs = c->sv->flights;
     for (int try = 0;; try++) {
-        struct flight *f = find_or_begin(fs, w, led);
+        bool full = false;
+        struct flight *f = find_or_begin(fs, w, led, &full);
+        if (full) {
+            c->retry_after = 1;
+            return fail(c, E_TOO_MANY, "the project fetches %lld blobs from upstream already",
+                        (long long)w->most);
+        }
         if (!f) {
             c->retry_after = 10;
             return fail(c, E_UNAVAILABLE, "too many fetches are under way");

@@ -28,13 +28,15 @@ struct flight_want {
     const struct digest *digest;
     int64_t size;  /* from a descriptor; -1 = not known */
     int64_t limit; /* bytes per second from upstream; 0 = none */
+    int64_t most;  /* flights of the project at a time; 0 = no such limit */
 };
 
 /*
  * Joins the fetch of the digest under way or begins one, and waits for its first answer. On E_OK
  * *out holds a reference for flight_release. *here: the bytes are in the store and linked by now,
  * look there (*out is NULL). *led: this call began the fetch. Errors are the upstream's
- * (E_BLOB_UNKNOWN, E_TOO_MANY, E_UPSTREAM, ...), E_UNAVAILABLE when no leader is free in 30 s.
+ * (E_BLOB_UNKNOWN, E_TOO_MANY, E_UPSTREAM, ...), E_UNAVAILABLE when no leader is free in 30 s,
+ * E_TOO_MANY when the project has `most` flights already.
  */
 enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
                      bool *led);

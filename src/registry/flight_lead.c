@@ -157,11 +157,12 @@ static bool adopt(struct ctx *c, struct flight *f)
     f->upload_id = up.id;
     if (up.size >= 0)
         learn_size(f, up.size);
-    struct store_file *file;
+    struct store_file *file = NULL;
     int64_t size;
     if (store_doubts(c->sv->store, up.started) || !extend_row(c, f) ||
         store_reopen(c, up.phys_key, &file, &size) != E_OK || (f->total >= 0 && size > f->total) ||
         !hash_again(f, file, size)) {
+        store_close(file);
         drop_row(c, f);
         hasher_free(f->hasher);
         f->hasher = hasher_new(f->digest.alg);

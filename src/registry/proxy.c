@@ -478,6 +478,7 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
         .digest = d,
         .size = size,
         .limit = i64_max(0, number(at->access->project.proxy_speed_kb, 0)) * 128,
+        .most = i64_max(0, number(at->access->project.max_upstream_conn, 0)),
     };
     struct flight *f;
     bool here, led;
