@@ -12,6 +12,7 @@
 #include "meta/repository.h"
 #include "meta/store.h"
 #include "peer/vendor.h"
+#include "registry/declared.h"
 #include "rule/name.h"
 #include "rule/settings.h"
 
@@ -336,25 +337,6 @@ static enum err check_endpoint(struct ctx *c, int64_t id, struct endpoint *out)
     return E_OK;
 }
 
-/* The policy that Harbor gives to each proxy project: what nobody pulled for a week may go. */
-static enum err give_retention(struct ctx *c, struct project *p)
-{
-    int64_t id;
-    struct str policy = str_fmt(
-        &c->mem,
-        "{\"algorithm\":\"or\",\"rules\":[{\"disabled\":false,\"action\":\"retain\","
-        "\"template\":\"nDaysSinceLastPull\",\"params\":{\"nDaysSinceLastPull\":7},"
-        "\"tag_selectors\":[{\"kind\":\"doublestar\",\"decoration\":\"matches\","
-        "\"pattern\":\"**\"}],\"scope_selectors\":{\"repository\":[{\"kind\":\"doublestar\","
-        "\"decoration\":\"repoMatches\",\"pattern\":\"**\"}]}}],"
-        "\"trigger\":{\"kind\":\"Schedule\",\"settings\":{\"cron\":\"0 0 0 * * *\"}},"
-        "\"scope\":{\"level\":\"project\",\"ref\":%" PRId64 "}}",
-        p->project_id);
-    TRY(retention_insert(c, p->project_id, policy, &id));
-    p->retention_id = str_fmt(&c->mem, "%" PRId64, id);
-    return project_update(c, p);
-}
-
 static enum err insert_project(struct call *r, struct project *p)
 {
     struct ctx *c = r->c;
@@ -374,7 +356,7 @@ static enum err insert_project(struct call *r, struct project *p)
                            .role_id = ROLE_PROJECT_ADMIN};
         TRY(member_insert(c, &m));
     }
-    return p->registry_id ? give_retention(c, p) : E_OK;
+    return p->registry_id ? declared_retention(c, p) : E_OK;
 }
 
 /* public may stand at the top or in the metadata; the top wins. */
