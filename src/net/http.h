@@ -61,7 +61,8 @@ enum err http_body_all(struct ctx *c, struct http_request *r, size_t max, struct
 /*
  * Bytes that may still be arriving (a flight). until() blocks until bytes past `offset` may be
  * sent: *until_out > offset; equal to offset = the body is complete; an error = the connection is
- * reset, never ended cleanly. The bytes are in fd when it is not negative, else read() copies.
+ * reset, never ended cleanly. The bytes are in fd when it is not negative, else read() copies;
+ * which of the two may change with each call of until().
  */
 struct source {
     int fd;
