@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -113,6 +114,7 @@ static void close_house(struct house *h)
         execv("/bin/rm", (char *const *)(uintptr_t)argv);
         _exit(1);
     }
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 /* ---- readers ----------------------------------------------------------------------------------
