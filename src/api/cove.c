@@ -1,5 +1,6 @@
 /* Our own operations, below /api/cove/v1: what Harbor's API has no words for. */
-#include "api/call.h"
+#include "api/cove.h"
+
 #include "registry/ledger.h"
 
 static const struct field ledger_fields[] = {
@@ -26,5 +27,17 @@ static enum err list_quota(struct call *r)
 
 const struct route cove_routes[] = {
     {HTTP_GET, "/quota", "listUpstreamQuota", SYSTEM(REGISTRY, LIST), NO_BODY, list_quota, 0},
+    {HTTP_GET, "/moves", "listTagMovesEverywhere", LOGIN, NO_BODY, list_all_moves, ROUTE_READ,
+     QUERY(struct moves_query, all_moves_query_fields)},
+    {HTTP_GET, "/projects/{project}/repositories/{repository}/moves", "listTagMoves",
+     IN_PROJECT(TAG, LIST), NO_BODY, list_moves, ROUTE_READ,
+     QUERY(struct moves_query, moves_query_fields)},
+    {HTTP_GET, "/projects/{project}/repositories/{repository}/tags/{tag}", "resolveTag",
+     IN_PROJECT(TAG, LIST), NO_BODY, resolve_tag, ROUTE_READ,
+     QUERY(struct moves_query, resolve_query_fields)},
+    {HTTP_POST, "/projects/{project}/repositories/{repository}/tags/{tag}/point", "pointTag",
+     IN_PROJECT(TAG, DELETE), BODY(struct point, point_fields), point, 0},
+    {HTTP_DELETE, "/projects/{project}/repositories/{repository}/tags/{tag}/point", "releaseTag",
+     IN_PROJECT(TAG, DELETE), NO_BODY, release, 0, QUERY(struct point, release_query_fields)},
     {0},
 };

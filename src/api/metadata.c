@@ -8,9 +8,22 @@
  */
 #include "api/harbor.h"
 
+#include "rule/hold.h"
+
 #include <inttypes.h>
 
-enum value_kind { V_TEXT, V_BOOL, V_COUNT, V_LIMIT, V_SEVERITY, V_FILTER_KIND, V_SERVER };
+enum value_kind {
+    V_TEXT,
+    V_BOOL,
+    V_COUNT,
+    V_LIMIT,
+    V_SEVERITY,
+    V_FILTER_KIND,
+    V_HOURS,
+    V_PATTERNS,
+    V_NEW,
+    V_SERVER
+};
 
 struct key_rule {
     const char *key;
@@ -41,6 +54,9 @@ static const struct key_rule key_rules[] = {
     {"proxy_budget_ms", V_COUNT, .proxy = true},
     {"proxy_max_stale_s", V_COUNT, .proxy = true},
     {"proxy_ns", V_TEXT, .proxy = true, .sysadmin = true, .declared = true},
+    {"proxy_hold_hours", V_HOURS, .proxy = true},
+    {"proxy_hold_except", V_PATTERNS, .proxy = true},
+    {"proxy_hold_new", V_NEW, .proxy = true},
     {"public_with_credentials", V_BOOL, .proxy = true, .sysadmin = true, .declared = true},
 };
 
@@ -78,6 +94,7 @@ static enum err check_value(struct ctx *c, const struct key_rule *rule, struct s
 {
     static const char *const severities[] = {"none", "low", "medium", "high", "critical", NULL};
     static const char *const filters[] = {"doublestar", "regex", NULL};
+    static const char *const fresh[] = {"pass", "wait", NULL};
     int64_t n;
     bool b, ok = true;
     switch (rule->kind) {
@@ -86,6 +103,9 @@ static enum err check_value(struct ctx *c, const struct key_rule *rule, struct s
     case V_LIMIT: ok = str_to_i64(v, &n) && n >= -1; break;
     case V_SEVERITY: ok = one_of(v, severities); break;
     case V_FILTER_KIND: ok = one_of(v, filters); break;
+    case V_HOURS: ok = hold_hours(v, &n); break;
+    case V_PATTERNS: ok = hold_patterns_good(v); break;
+    case V_NEW: ok = one_of(v, fresh); break;
     case V_TEXT:
     case V_SERVER: break;
     }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "blob/upload.h"
 #include "meta/store.h"
+#include "meta/tag.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
 #include "registry/tally.h"
@@ -30,6 +31,14 @@ static enum err sweep_sessions(struct ctx *c)
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(session_sweep(c));
+    return tx_commit(&tx);
+}
+
+static enum err sweep_seen(struct ctx *c)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(tag_seen_sweep(c));
     return tx_commit(&tx);
 }
 
@@ -82,6 +91,7 @@ static void *housekeeper_thread(void *arg)
         {"pull counts", tally_flush, 1000, 0, -60000},
         {"quota ledger", ledger_flush, 5000, 0, -60000},
         {"upload sweep", upload_sweep, 60000, 0, -60000},
+        {"held tag sweep", sweep_seen, 3600000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},
     };

@@ -58,6 +58,7 @@ static const struct field manifest_fields[] = {
     FIELD(struct manifest_row, state, 0, 0),
     FIELD(struct manifest_row, checked_at, 0, 0),
     FIELD(struct manifest_row, pushed_at, 0, 0),
+    FIELD(struct manifest_row, pinned, 0, 0),
     FIELDS_END,
 };
 
@@ -68,13 +69,15 @@ static const struct field manifest_fields[] = {
     "a.subject_digest AS subject_digest, a.artifact_type AS artifact_type, a.state AS state, "     \
     "a.payload AS payload"
 
-STATEMENT by_tag =
-    SQL("SELECT " MANIFEST ", t.id AS tag_id, t.checked_at AS checked_at, t.push_time AS pushed_at "
-        "FROM repository r JOIN tag t ON t.repository_id = r.id JOIN artifact a ON a.id = "
-        "t.artifact_id WHERE r.project_id = $1 AND r.name = $2 AND t.name = $3");
+STATEMENT by_tag = SQL("SELECT " MANIFEST
+                       ", t.id AS tag_id, t.checked_at AS checked_at, t.push_time AS pushed_at, "
+                       "t.pinned AS pinned FROM repository r JOIN tag t ON t.repository_id = r.id "
+                       "JOIN artifact a ON a.id = "
+                       "t.artifact_id WHERE r.project_id = $1 AND r.name = $2 AND t.name = $3");
 STATEMENT by_digest = SQL(
-    "SELECT " MANIFEST ", 0 AS tag_id, 0 AS checked_at, a.push_time AS pushed_at FROM repository r "
-    "JOIN artifact a ON a.repository_id = r.id WHERE r.project_id = $1 AND r.name = $2 AND "
+    "SELECT " MANIFEST ", 0 AS tag_id, 0 AS checked_at, a.push_time AS pushed_at, 0 AS pinned FROM "
+    "repository r JOIN artifact a ON a.repository_id = r.id WHERE r.project_id = $1 AND r.name = "
+    "$2 AND "
     "a.digest = $3");
 
 static enum err read_manifest(struct ctx *c, const struct sql *s, int64_t project_id,

@@ -41,6 +41,7 @@ struct manifest_row {
     int64_t state;
     struct timestamp checked_at; /* proxy: last time upstream confirmed the tag; 0 = never */
     struct timestamp pushed_at;  /* of the tag */
+    bool pinned;                 /* the tag stays here whatever upstream says */
 };
 enum err manifest_by_tag(struct ctx *c, int64_t project_id, struct str repository, struct str tag,
                          struct manifest_row *out);

@@ -20,6 +20,7 @@
 #include "meta/tag.h"
 #include "registry/crew.h"
 #include "registry/flight.h"
+#include "registry/held.h"
 #include "registry/ledger.h"
 #include "registry/push.h"
 
@@ -134,6 +135,9 @@ static enum fresh_heard heard_of_head(struct question *q)
         return HEARD_UNSURE;
     enum fresh_heard heard = compare(c, w, digest, &row);
     bool by_tag = str_find(w->ref, ':') < 0;
+    if (by_tag && heard != HEARD_SAME &&
+        held_back(c, w->at, w->ref, digest, w->keep_time, &q->answer.held_until))
+        return HEARD_HELD;
     bool write = by_tag && (heard == HEARD_HERE || (heard == HEARD_SAME && w->keep_time));
     if (write && keep_tag(c, &row, w->ref, heard == HEARD_SAME) != E_OK) {
         metric_add(M_cache_write_errors, 1);
@@ -141,6 +145,17 @@ static enum fresh_heard heard_of_head(struct question *q)
                  c->msg);
     }
     return heard;
+}
+
+/* A GET by digest brings what was asked for; one by tag may bring what is held back. */
+static enum fresh_heard heard_of_get(struct question *q)
+{
+    const struct ask_want *w = &q->want;
+    struct str digest = q->answer.manifest.digest;
+    bool by_tag = w->kind == ASK_GET && str_find(w->ref, ':') < 0;
+    if (by_tag && held_back(&q->c, w->at, w->ref, digest, w->keep_time, &q->answer.held_until))
+        return HEARD_HELD;
+    return HEARD_NEW;
 }
 
 /* Stores what came. The client is served either way. */
@@ -280,10 +295,10 @@ static void find_answer(struct question *q, bool *came)
     else if (q->want.kind == ASK_HEAD)
         a->heard = heard_of_head(q);
     else
-        a->heard = HEARD_NEW;
+        a->heard = heard_of_get(q);
     /* A HEAD that only a GET could answer has brought the manifest. */
     *came = err == E_OK && a->manifest.payload.n;
-    if (*came && (q->want.kind == ASK_GET || a->heard == HEARD_NEW))
+    if (*came && a->heard == HEARD_NEW)
         store(q);
 }
 

@@ -37,8 +37,9 @@ struct ask_answer {
     int64_t size;                 /* HEAD_BLOB */
     int status;                   /* for a refusal: 429, 502, 503, 504 */
     int64_t retry_after_s;
-    struct str reason; /* the upstream's words or ours */
-    bool joined;       /* another request had asked already */
+    struct str reason;           /* the upstream's words or ours */
+    struct timestamp held_until; /* HEARD_HELD: when the digest may be served */
+    bool joined;                 /* another request had asked already */
 };
 
 /* E_OK with heard set, whatever the upstream said; HEARD_OVER_BUDGET when it said nothing yet.

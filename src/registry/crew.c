@@ -218,7 +218,9 @@ struct place *place_copy(struct arena *a, const struct place *at)
 #undef X
     endpoint_copy(a, &at->access->endpoint, &to->endpoint);
     p->access = to;
-    p->principal = arena_alloc(a, sizeof *p->principal); /* anonymous */
+    p->principal = arena_alloc(a, sizeof *p->principal); /* anonymous: it has no rights */
+    p->principal->name = dup(a, at->principal->name);
+    p->background = at->background;
     p->repository = dup(a, at->repository);
     return p;
 }

@@ -99,7 +99,7 @@ static enum err give_row(struct pull *p, const struct manifest_row *row, enum ou
                : outcome == OUTCOME_REVALIDATED ? M_proxy_revalidated
                                                 : M_proxy_stale,
                1);
-    if (!p->head) {
+    if (!p->head && !p->at->background) {
         metric_add(M_proxy_pulls_saved, 1);
         tally_pull(row->repository_id, row->artifact_id, row->tag_id);
     }
@@ -121,7 +121,7 @@ static enum err serve(struct pull *p, struct fresh_answer a, bool *gone)
     enum outcome outcome = p->asked ? OUTCOME_REVALIDATED : OUTCOME_HIT;
     if (a.verdict == FRESH_STALE)
         return give_row(p, p->local, OUTCOME_STALE);
-    if (!p->asked || p->q.heard == HEARD_NOTHING ||
+    if (!p->asked || p->q.heard == HEARD_NOTHING || p->q.heard == HEARD_HELD ||
         (p->local && str_eq(p->local->digest, p->said.manifest.digest)))
         return give_row(p, p->local, outcome);
     struct manifest_row row = {0};
@@ -205,7 +205,8 @@ static void settle_fetched(struct pull *p, struct str tag)
         if (err != E_OK) /* the next pull moves it */
             log_warn("proxy", "cannot move tag %.*s: %s", STR(tag), c->msg);
     }
-    tally_pull(row.repository_id, row.artifact_id, row.tag_id);
+    if (!p->at->background)
+        tally_pull(row.repository_id, row.artifact_id, row.tag_id);
 }
 
 static enum err ask_get(struct pull *p, struct str ref, struct str tag)
@@ -238,7 +239,7 @@ static enum err fetch(struct pull *p, bool *given)
     TRY(ask_get(p, named ? p->said.manifest.digest : p->reference, tag));
     if (named && p->said.err == E_MANIFEST_UNKNOWN)
         TRY(ask_get(p, p->reference, tag));
-    if (p->said.err != E_OK)
+    if (p->said.err != E_OK || p->said.heard == HEARD_HELD)
         return E_OK;
     give_answer(p);
     settle_fetched(p, tag);
@@ -275,6 +276,13 @@ static bool queue(struct pull *p, struct fresh_answer a)
 
 static enum err refuse_pull(struct pull *p, struct fresh_answer a)
 {
+    if (a.reason == FRESH_HELD_REASON) {
+        struct ctx *c = p->c;
+        metric_add(M_proxy_refused, 1);
+        return fail(c, E_DENIED, "tag %.*s of %.*s is new upstream and held back until %.*s",
+                    STR(p->reference), STR(p->at->repository),
+                    STR(time_text(&c->mem, p->said.held_until)));
+    }
     if (p->q.endpoint != ENDPOINT_OPEN && p->said.err == E_OK)
         return refuse(p->c, p->at, a, p->condition.status, p->condition.retry_after_s,
                       str_of(p->condition.reason));
@@ -345,6 +353,7 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
     p.q = (struct fresh_question){
         .by_digest = str_find(reference, ':') >= 0,
         .cached = local != NULL,
+        .pinned = local && local->pinned,
         .age_s = -1,
         .window_s = number(project->proxy_window_s, c->sv->settings->proxy_window_s),
         .max_stale_s = number(project->proxy_max_stale_s, -1),

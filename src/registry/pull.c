@@ -81,8 +81,11 @@ enum err pull_manifest(struct ctx *c, const struct place *at, struct str referen
     if (here)
         e = verify_manifest(c, at, &row);
     if (is_proxy(at)) {
+        bool whole = here && e == E_OK;
+        if (row.pinned && !whole) /* a pinned tag names its content, not what upstream says */
+            reference = row.digest;
         tx_end(c->tx);
-        return proxy_manifest(c, at, reference, head, here && e == E_OK ? &row : NULL, out);
+        return proxy_manifest(c, at, reference, head, whole ? &row : NULL, out);
     }
     if (!here)
         return unknown_manifest(c, at, reference);

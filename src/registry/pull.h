@@ -16,6 +16,7 @@ struct place {
     struct principal *principal;
     struct str repository; /* path in the project: "library/nginx" */
     bool may_push;         /* HEAD by such a principal extends leases */
+    bool background;       /* nobody's own pull: not counted as one */
 };
 
 struct pulled_manifest {

@@ -261,7 +261,7 @@ static enum err put_artifact(struct ctx *c, const struct manifest_push *p, int64
 }
 
 /* The event that webhooks, replication and audit read. */
-static enum err tell(struct ctx *c, const struct place *at, struct str digest, struct str tag)
+enum err push_tell(struct ctx *c, const struct place *at, struct str digest, struct str tag)
 {
     CLEANUP(buf_release) struct buf text = {.max = 8192};
     struct json_out j = {.out = &text};
@@ -297,7 +297,7 @@ static enum err commit_manifest(struct ctx *c, const struct manifest_push *p)
     if (e == E_PRECONDITION && !out->created) /* it was being deleted while we looked */
         return fail(c, E_CONFLICT, "the manifest was deleted at the same moment");
     TRY(e);
-    TRY(tell(c, p->at, digest, p->tag));
+    TRY(push_tell(c, p->at, digest, p->tag));
     if (out->created)
         TRY(usage_charge_manifest(c, p->at->access->project.project_id, digest,
                                   (int64_t)p->payload.n, 1, !p->rule->skips_quota));
@@ -338,7 +338,7 @@ static enum err move_tag(struct ctx *c, const struct place *at, struct str diges
     if (a.state != STATE_ACTIVE)
         return E_NOT_FOUND;
     TRY(tag_put(c, repo.id, tag, a.id, false));
-    TRY(tell(c, at, a.digest, tag));
+    TRY(push_tell(c, at, a.digest, tag));
     return tx_commit(&tx);
 }
 

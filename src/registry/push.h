@@ -23,6 +23,8 @@ struct pushed_manifest {
 enum err push_manifest(struct ctx *c, const struct place *at, enum origin origin,
                        struct str reference, struct str content_type, struct str payload,
                        struct pushed_manifest *out);
+/* The event of a tag that moved, in the transaction that moves it. */
+enum err push_tell(struct ctx *c, const struct place *at, struct str digest, struct str tag);
 /* Another tag on an artifact that is here. */
 enum err push_tag(struct ctx *c, const struct place *at, struct str digest, struct str tag);
 

@@ -39,6 +39,8 @@ static struct fresh_answer before_asking(const struct fresh_question *q)
 {
     if (q->cached && q->by_digest)
         return say(FRESH_SERVE, FRESH_DIGEST_REASON);
+    if (q->cached && q->pinned)
+        return say(FRESH_SERVE, FRESH_PINNED_REASON);
     if (q->cached && q->age_s >= 0 && q->age_s < q->window_s)
         return say(FRESH_SERVE, FRESH_WINDOW_REASON);
     switch (q->endpoint) {
@@ -74,6 +76,10 @@ struct fresh_answer fresh_decide(const struct fresh_question *q)
     case HEARD_NOTHING: return before_asking(q);
     case HEARD_SAME: return say(FRESH_SERVE, FRESH_SAME_REASON);
     case HEARD_HERE: return say(FRESH_SERVE, FRESH_MOVED_REASON);
+    case HEARD_HELD:
+        if (q->cached)
+            return say(FRESH_SERVE, FRESH_HELD_REASON);
+        return (struct fresh_answer){FRESH_REFUSE, FRESH_HELD_REASON, E_DENIED};
     case HEARD_NEW:
     case HEARD_UNSURE: return fetch(q);
     case HEARD_NOT_FOUND:

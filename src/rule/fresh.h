@@ -22,6 +22,7 @@ enum fresh_heard {
     HEARD_SAME,        /* 200, the digest that the tag has here */
     HEARD_HERE,        /* 200, another digest, whose manifest is here */
     HEARD_NEW,         /* 200, a digest that is not here */
+    HEARD_HELD,        /* 200, another digest, which is too young for the project (rule/hold.h) */
     HEARD_UNSURE,      /* 200 or 405 without a digest: a GET must tell */
     HEARD_NOT_FOUND,   /* 404 */
     HEARD_PULL_LIMIT,  /* 429 of the pull limit */
@@ -46,6 +47,8 @@ enum fresh_endpoint {
 #define FRESH_REASON_LIST(X)                                                                       \
     X(DIGEST, "a digest is fresh for ever")                                                        \
     X(WINDOW, "checked within the freshness window")                                               \
+    X(PINNED, "the tag was pointed here by hand")                                                  \
+    X(HELD, "upstream's digest is new and held back")                                              \
     X(ASK, "upstream must be asked")                                                               \
     X(SAME, "upstream has the same digest")                                                        \
     X(MOVED, "upstream moved the tag")                                                             \
@@ -71,6 +74,7 @@ enum fresh_reason {
 struct fresh_question {
     bool by_digest;
     bool cached;         /* the manifest that the reference names is here, with its payload */
+    bool pinned;         /* pointed by hand: upstream is not asked */
     int64_t age_s;       /* since upstream confirmed the tag; -1 = never */
     int64_t window_s;    /* how long a confirmed tag is fresh; 0 = not at all */
     int64_t max_stale_s; /* longest age of a stale answer; -1 = no limit */
