@@ -45,8 +45,9 @@ bench: build ## figures beside docker-registry and distribution v3, as ratios
 fuzz: ## every fuzz target for FUZZ_SECONDS (10) each
 	@tools/fuzz
 
-nightly: ## the long proofs: see docs/testing.md
-	@tools/nightly
+nightly: build ## the long proofs as a table; ARGS=--quick for a short pass: see docs/testing.md
+	@tools/setup test
+	@tools/nightly $(ARGS)
 
 install: build ## to PREFIX (/usr/local), with man page and systemd unit
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)

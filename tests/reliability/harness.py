@@ -63,11 +63,16 @@ class Postgres:
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
+class NotStarted(SystemExit):
+    pass
+
+
 class Server:
     """One store and the process that serves it."""
 
     def __init__(self, data, log, postgres=None, **env):
         self.data, self.log, self.process, self.port = data, log, None, None
+        self.preload, self.before = {}, []  # of the server's process alone
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("COVE_")}
         self.env.update(COVE_DATA=data, COVE_LISTEN="127.0.0.1:0", COVE_ADMIN_PASSWORD=PASSWORD,
                         COVE_GC_INTERVAL_S="0", COVE_LOG_ACCESS="false")
@@ -81,7 +86,8 @@ class Server:
     def start(self, wait=60):
         begin = os.path.getsize(self.log) if os.path.exists(self.log) else 0
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([binary(), "serve"], env=self.env, stdout=log,
+            self.process = subprocess.Popen([*self.before, binary(), "serve"],
+                                            env={**self.env, **self.preload}, stdout=log,
                                             stderr=log, stdin=subprocess.DEVNULL)
         until = time.monotonic() + wait
         said = ""
@@ -94,7 +100,7 @@ class Server:
                 self.port = int(ready.group(1))
                 return
             time.sleep(0.005)
-        raise SystemExit("the server did not start:\n" + said)
+        raise NotStarted("the server did not start:\n" + said)
 
     def kill(self):
         """kill -9. A server that had died by itself is a failure of its own."""

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""The proofs, one row each: what is demanded, the figure, the verdict. `make nightly` runs them all,
+`--quick` a short pass, `--list` names them, names pick some. Ends with a table and
+build/nightly.json; exit 1 when a row fails."""
+import argparse
+import datetime
+import json
+import os
+import subprocess
+import sys
+import time
+
+from harness import ROOT, binary
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROWS = []
+
+
+def row(demand):
+    def add(function):
+        ROWS.append((function.__name__, demand, function))
+        return function
+    return add
+
+
+def program(words, limit_s):
+    """Runs it with its output in build/log; the figure is its last line of the kind `name: ...`."""
+    name = "-".join(os.path.basename(w).strip("-") for w in words[:3]).replace(".py", "")
+    path = os.path.join(ROOT, "build/log", f"nightly-{name}.log")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as log:
+        command = [sys.executable, *words] if words[0].endswith(".py") else words
+        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            code = child.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            child.terminate()
+            child.wait()
+            return f"not done in {limit_s} s, see {path}", False
+    with open(path, errors="replace", encoding="utf-8") as log:
+        lines = [line.strip() for line in log if line.strip()]
+    said = [x for x in lines if ": " in x and not x.startswith(("FAIL", "store and", "disk and"))]
+    figure = said[-1].split(": ", 1)[1] if said else f"exit {code}"
+    return figure if code == 0 else f"{figure} (exit {code}, see {path})", code == 0
+
+
+def script(name, *words, limit_s=3600):
+    return program([os.path.join(HERE, name), *(str(w) for w in words)], limit_s)
+
+
+@row("everything .ci/run does: 0 failed")
+def ci(quick):
+    return ("left out of the short pass", None) if quick else program([".ci/run"], 7200)
+
+
+@row("kill -9 under mixed load: 0 lost (SQLite)")
+def kills_sqlite(quick):
+    return script("crashloop.py", "--db", "sqlite", "--kills", 10 if quick else 250)
+
+
+@row("kill -9 under mixed load: 0 lost (PostgreSQL)")
+def kills_postgres(quick):
+    return script("crashloop.py", "--db", "postgres", "--kills", 10 if quick else 250)
+
+
+@row("power cuts: 0 lost")
+def power(quick):
+    return script("powercut.py", "--cuts", 5 if quick else 100)
+
+
+@row("a 2xx leaves after file, directory and database are durable: 0 out of order")
+def order(quick):
+    return script("syscallsweep.py", "--order", 10 if quick else 300)
+
+
+@row("a fault at each persistence call: no false 2xx, no crash, 0 lost")
+def syscalls(quick):
+    return script("syscallsweep.py", "--every", 30 if quick else 1)
+
+
+@row("pushes against GC every 50 ms, grace 0: 0 failed, 0 lost (SQLite)")
+def gc_sqlite(quick):
+    return script("gcpush.py", "--db", "sqlite", "--pushes", 300 if quick else 10000)
+
+
+@row("pushes against GC every 50 ms, grace 0: 0 failed, 0 lost (PostgreSQL)")
+def gc_postgres(quick):
+    return script("gcpush.py", "--db", "postgres", "--pushes", 300 if quick else 10000)
+
+
+@row("fuzz targets: 0 crashes")
+def fuzz(quick):
+    os.environ.setdefault("FUZZ_SECONDS", "60")
+    return ("left out of the short pass", None) if quick else program(["tools/fuzz"], 7200)
+
+
+def revision():
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("rows", nargs="*")
+    args = parser.parse_args()
+    if args.list:
+        for name, demand, _ in ROWS:
+            print(f"{name:18} {demand}")
+        return 0
+    unknown = set(args.rows) - {name for name, _, _ in ROWS}
+    if unknown:
+        parser.error(f"no row {', '.join(sorted(unknown))}")
+    os.environ["COVE_BIN"] = binary()
+    done = []
+    for name, demand, function in ROWS:
+        if args.rows and name not in args.rows:
+            continue
+        print(f"== {name}: {demand}", flush=True)
+        began = time.monotonic()
+        figure, ok = function(args.quick)
+        verdict = {True: "ok", False: "FAILED", None: "-"}[ok]
+        seconds = round(time.monotonic() - began)
+        print(f"   {verdict}: {figure}", flush=True)
+        done.append({"row": name, "demand": demand, "figure": figure, "verdict": verdict,
+                     "seconds": seconds})
+    failed = sum(r["verdict"] == "FAILED" for r in done)
+    passed = sum(r["verdict"] == "ok" for r in done)
+    print()
+    for r in done:
+        print(f"{r['row']:18} {r['verdict']:7} {r['seconds']:5} s  {r['figure']}")
+    print(f"{passed} passed, {failed} failed")
+    report = {"revision": revision(), "quick": args.quick, "passed": passed, "failed": failed,
+              "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+              "rows": done}
+    with open(os.path.join(ROOT, "build/nightly.json"), "w", encoding="utf-8") as out:
+        json.dump(report, out, indent=1)
+        out.write("\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
