@@ -399,16 +399,24 @@ static enum err may_ask(struct ctx *c, const struct place *at)
     return refuse(c, at, a, now.status, now.retry_after_s, str_of(now.reason));
 }
 
+/* What the upstream lately and repeatedly did not have is not asked for in this moment. */
+static enum err not_absent(struct ctx *c, const struct place *at, const struct digest *d)
+{
+    enum err known =
+        condition_absent(conditions_of(c), upstream(at), at->repository, digest_str(d));
+    if (known == E_OK)
+        return E_OK;
+    return refuse(c, at, trouble(known == E_DENIED ? HEARD_DENIED : HEARD_NOT_FOUND, known), 502, 0,
+                  NO_STR);
+}
+
 /* The upstream's word on a blob: 200 with its size, or a refusal. */
 static enum err ask_blob(struct ctx *c, const struct place *at, const struct digest *d,
                          int64_t *size)
 {
     struct ask_want w = {.kind = ASK_HEAD_BLOB, .at = at, .ref = digest_str(d)};
     struct ask_answer said;
-    enum err known = condition_absent(conditions_of(c), upstream(at), at->repository, w.ref);
-    if (known != E_OK)
-        return refuse(c, at, trouble(known == E_DENIED ? HEARD_DENIED : HEARD_NOT_FOUND, known),
-                      502, 0, NO_STR);
+    TRY(not_absent(c, at, d));
     TRY(ask(c, &w, &said));
     if (said.err == E_OK) {
         *size = said.size;
@@ -540,8 +548,10 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         bool stored = tx_read(c, &tx) == E_OK && blob_by_digest(c, digest_str(d), &b) == E_OK &&
                       b.state == STATE_ACTIVE;
         tx_end(&tx);
-        if (!stored)
+        if (!stored) {
             TRY(may_ask(c, at));
+            TRY(not_absent(c, at, d));
+        }
     }
     if (!head)
         return fly(c, at, d, size, from, out);
