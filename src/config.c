@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "rule/evict.h"
 #include "rule/name.h"
 
 #include <stdlib.h>
@@ -56,9 +57,9 @@ static const struct {
 static const char *const cidr_lists[] = {"mirror.allow", "forwarded.from", "outbound.allow"};
 
 /* Keys that a running server takes over on SIGHUP; all others keep their value. */
-static const char *const reloadable[] = {"mirror.allow",   "mirror.hosts",   "log.level",
-                                         "log.access",     "proxy.offline",  "proxy.range",
-                                         "proxy.window_s", "proxy.budget_ms"};
+static const char *const reloadable[] = {"mirror.allow",   "mirror.hosts",    "log.level",
+                                         "log.access",     "proxy.offline",   "proxy.range",
+                                         "proxy.window_s", "proxy.budget_ms", "proxy.free_floor"};
 
 struct reader {
     struct ctx *c;
@@ -144,6 +145,10 @@ static enum err check_text(struct reader *rd, const struct key *k, struct str te
     if (text.n && (strcmp(k->name, "external_url") == 0 || strcmp(k->name, "outbound.proxy") == 0))
         if (url_parse(rd->c, text, &u) != E_OK)
             return BAD(rd, "%s must be an http or https URL", k->name);
+    int64_t floor;
+    if (strcmp(k->name, "proxy.free_floor") == 0 && !evict_floor(text, 0, &floor))
+        return BAD(rd, "%s must be bytes such as 20GiB or a part such as 10%%, not \"%.*s\"",
+                   k->name, STR(text));
     for (size_t i = 0; i < COUNT(choices); i++)
         if (strcmp(choices[i].name, k->name) == 0 &&
             !str_contains(str_of(choices[i].words), str_fmt(&rd->c->mem, " %.*s ", STR(text))))

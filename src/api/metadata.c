@@ -8,6 +8,7 @@
  */
 #include "api/harbor.h"
 
+#include "rule/evict.h"
 #include "rule/hold.h"
 
 #include <inttypes.h>
@@ -22,6 +23,7 @@ enum value_kind {
     V_HOURS,
     V_PATTERNS,
     V_NEW,
+    V_PINS,
     V_SERVER
 };
 
@@ -53,6 +55,7 @@ static const struct key_rule key_rules[] = {
     {"proxy_window_s", V_COUNT, .proxy = true},
     {"proxy_budget_ms", V_COUNT, .proxy = true},
     {"proxy_max_stale_s", V_COUNT, .proxy = true},
+    {"proxy_pins", V_PINS, .proxy = true},
     {"proxy_ns", V_TEXT, .proxy = true, .sysadmin = true, .declared = true},
     {"proxy_hold_hours", V_HOURS, .proxy = true},
     {"proxy_hold_except", V_PATTERNS, .proxy = true},
@@ -106,6 +109,7 @@ static enum err check_value(struct ctx *c, const struct key_rule *rule, struct s
     case V_HOURS: ok = hold_hours(v, &n); break;
     case V_PATTERNS: ok = hold_patterns_good(v); break;
     case V_NEW: ok = one_of(v, fresh); break;
+    case V_PINS: ok = !evict_pins_check(v); break;
     case V_TEXT:
     case V_SERVER: break;
     }

@@ -36,6 +36,8 @@
     X(blobs_stored, counter, "blobs stored")                                                       \
     X(gc_blobs, counter, "blobs deleted by garbage collection")                                    \
     X(gc_bytes, counter, "bytes freed by garbage collection")                                      \
+    X(evicted_artifacts, counter, "cached images that made room for others")                       \
+    X(evicted_bytes, counter, "bytes freed by eviction")                                           \
     X(db_commits, counter, "durable database commits")                                             \
     X(db_commit_members, counter, "transactions in those commits")                                 \
     X(statements, counter, "SQL statements run")

@@ -9,6 +9,7 @@
 #include "blob/upload.h"
 #include "meta/store.h"
 #include "meta/tag.h"
+#include "registry/evict.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
 #include "registry/tally.h"
@@ -93,6 +94,7 @@ static void *housekeeper_thread(void *arg)
         {"upload sweep", upload_sweep, 60000, 0, -60000},
         {"held tag sweep", sweep_seen, 3600000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
+        {"cache bounds", evict_all, 2000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},
     };
     do {

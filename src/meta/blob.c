@@ -365,6 +365,7 @@ enum err blob_require(struct ctx *c, int64_t repository_id, struct blob_need *ne
         if (!expect)
             return unknown(c, sorted[i]);
         TRY(sql_run(c, &link_put, ARGS(A_I(repository_id), A_I(sorted[i]->id), A_I(0)), NULL));
+        sorted[i]->linked = true;
     }
     return E_OK;
 }

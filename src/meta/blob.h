@@ -38,7 +38,8 @@ enum err blob_unlink(struct ctx *c, int64_t repository_id, int64_t blob_id); /* 
 struct blob_need {
     struct str digest;
     int64_t size;
-    int64_t id; /* out */
+    int64_t id;  /* out */
+    bool linked; /* out: by this call */
 };
 enum err blob_require(struct ctx *c, int64_t repository_id, struct blob_need *needs, size_t count,
                       bool expect);
@@ -69,6 +70,7 @@ enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *condemned); /* lock, s
 enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
 enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *deleting); /* lock, third look */
 enum err gc_deleting(struct ctx *c, int64_t n, struct list *out);
+enum err gc_dead(struct ctx *c, int64_t blob_id, struct gc_blob *out); /* DELETING; E_NOT_FOUND */
 enum err gc_forget(struct ctx *c, int64_t blob_id);
 
 /* For fsck: pages of all rows in id order. */

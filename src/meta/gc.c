@@ -26,6 +26,7 @@ STATEMENT condemned = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 3 AND 
                           "AND b.condemned_at <= $1 ORDER BY b.condemned_at LIMIT $2");
 STATEMENT deleting = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 4 AND b.state IN (3, 4) "
                          "ORDER BY b.condemned_at LIMIT $1");
+STATEMENT dead = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id = $1 AND b.state = 4");
 STATEMENT lock = SQL("SELECT state FROM blob WHERE id = $1" LOCK_UPDATE);
 STATEMENT references = SQL("SELECT count(*) FROM artifact_blob WHERE blob_id = $1");
 STATEMENT last_lease =
@@ -58,6 +59,14 @@ enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *
 enum err gc_deleting(struct ctx *c, int64_t n, struct list *out)
 {
     return list(c, &deleting, ARGS(A_I(n)), out);
+}
+
+enum err gc_dead(struct ctx *c, int64_t blob_id, struct gc_blob *out)
+{
+    struct gc_blob b = {0};
+    TRY(sql_row(c, &dead, ARGS(A_I(blob_id)), gc_fields, &b));
+    *out = b;
+    return E_OK;
 }
 
 /* What keeps the blob: a reference, or a lease (its end). The blob's row is locked. */

@@ -171,8 +171,8 @@ STATEMENT change = SQL(
     "proxy_cache_local_on_not_found = $17, proxy_referrer_api = $18, proxy_cache_filter_pattern = "
     "$19, proxy_cache_filter_kind = $20, proxy_window_s = $21, proxy_budget_ms = $22, "
     "proxy_max_stale_s = $23, proxy_ns = $24, public_with_credentials = $25, proxy_hold_hours = "
-    "$26, "
-    "proxy_hold_except = $27, proxy_hold_new = $28 WHERE id = $1");
+    "$26, proxy_hold_except = $27, "
+    "proxy_hold_new = $28, proxy_pins = $29 WHERE id = $1");
 STATEMENT repositories = SQL("SELECT count(*) FROM repository WHERE project_id = $1");
 STATEMENT drop = SQL("DELETE FROM project WHERE id = $1");
 STATEMENT quota = SQL("SELECT storage_limit AS storage_limit, storage_used AS storage_used "

@@ -10,8 +10,8 @@
 #include "meta/principal.h"
 
 /* Harbor's keys, then Cove's own: freshness window in seconds, budget in milliseconds, longest
-   staleness in seconds (unset = no limit), upstream hosts served for ?ns= (comma list), and how
-   long a moved tag is held back (rule/hold.h). */
+   staleness in seconds (unset = no limit), upstream hosts served for ?ns= (comma list), how
+   long a moved tag is held back (rule/hold.h), patterns of what is never evicted (rule/evict.h). */
 /* clang-format off */
 #define PROJECT_METADATA(X)                                                                        \
     X(enable_content_trust) X(enable_content_trust_cosign) X(prevent_vul) X(severity)              \
@@ -19,7 +19,8 @@
     X(proxy_speed_kb) X(max_upstream_conn) X(proxy_cache_local_on_not_found)                       \
     X(proxy_referrer_api) X(proxy_cache_filter_pattern) X(proxy_cache_filter_kind)                 \
     X(proxy_window_s) X(proxy_budget_ms) X(proxy_max_stale_s) X(proxy_ns)                          \
-    X(public_with_credentials) X(proxy_hold_hours) X(proxy_hold_except) X(proxy_hold_new)
+    X(public_with_credentials) X(proxy_hold_hours) X(proxy_hold_except) X(proxy_hold_new)          \
+    X(proxy_pins)
 /* clang-format on */
 
 struct project {

@@ -155,6 +155,15 @@ enum err usage_end_links(struct ctx *c, const int64_t *blob_ids, size_t n)
     return E_OK;
 }
 
+enum err usage_linked(struct ctx *c, int64_t project_id, int64_t blob_id)
+{
+    int64_t used, links, size;
+    TRY(sql_i64(c, &lock_project, ARGS(A_I(project_id)), &used));
+    TRY(sql_i64(c, &has_blob, ARGS(A_I(project_id), A_I(blob_id)), &links));
+    TRY(sql_i64(c, &size_of, ARGS(A_I(blob_id)), &size));
+    return links == 1 && size ? project_charge(c, project_id, size, false) : E_OK;
+}
+
 enum err usage_arrived(struct ctx *c, int64_t blob_id, int64_t pusher_project, int64_t size,
                        bool enforce)
 {

@@ -37,6 +37,9 @@ enum err usage_charge_manifest(struct ctx *c, int64_t project_id, struct str dig
  * looks: a push that is about to reference one holds it, or waits and finds the link gone.
  */
 enum err usage_end_links(struct ctx *c, const int64_t *blob_ids, size_t n);
+/* A link to a blob that was here already was made: it counts when it is the project's first. The
+   project's row is locked, last in the transaction. */
+enum err usage_linked(struct ctx *c, int64_t project_id, int64_t blob_id);
 /* The bytes of an EXPECTED blob have come: every project that holds it pays from now on. */
 enum err usage_arrived(struct ctx *c, int64_t blob_id, int64_t pusher_project, int64_t size,
                        bool enforce);

@@ -73,6 +73,27 @@ bool flight_flying(struct flights *fs, const struct digest *d)
     return flying;
 }
 
+void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests, int64_t *to_come)
+{
+    struct map_entry *e;
+    size_t count = 0;
+    *digests = (struct strs){0};
+    *to_come = 0;
+    pthread_mutex_lock(&fs->lock);
+    for (size_t at = 0; (e = map_next(&fs->table, &at));)
+        count++;
+    digests->items = arena_alloc(a, (count + 1) * sizeof *digests->items);
+    for (size_t at = 0; (e = map_next(&fs->table, &at));) {
+        struct flight *f = e->value;
+        digests->items[digests->count++] = str_dup(a, digest_str(&f->digest));
+        pthread_mutex_lock(&f->lock);
+        if (f->file && f->file_end == INT64_MAX && f->total > f->have)
+            *to_come += f->total - f->have;
+        pthread_mutex_unlock(&f->lock);
+    }
+    pthread_mutex_unlock(&fs->lock);
+}
+
 void flight_unref(struct flight *f)
 {
     pthread_mutex_lock(&f->lock);

@@ -53,4 +53,7 @@ enum err source_settle(struct ctx *c, struct source *s);
 /* Is a fetch of that digest under way? For tests and status. */
 bool flight_flying(struct flights *fs, const struct digest *d);
 
+/* The digests of all fetches under way, into a, and the bytes that are still to be written. */
+void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests, int64_t *to_come);
+
 #endif

@@ -18,6 +18,8 @@
 #include "base/metric.h"
 #include "meta/repository.h"
 #include "meta/upload.h"
+#include "meta/usage.h"
+#include "registry/evict.h"
 #include "registry/ledger.h"
 #include "registry/push.h"
 
@@ -44,7 +46,13 @@ static enum err link_place(struct ctx *c, const struct place *at, const struct b
     int64_t repository_id;
     TRY(tx_begin(c, &tx));
     TRY(repository_ensure(c, at->access->project.project_id, at->repository, &repository_id));
+    int64_t project = at->access->project.project_id;
+    bool held;
+    TRY(usage_lock_blob(c, b->id));
+    TRY(usage_has_blob(c, project, b->id, &held));
     TRY(blob_link(c, repository_id, b->id, 0));
+    if (!held)
+        TRY(usage_linked(c, project, b->id));
     return tx_commit(&tx);
 }
 
@@ -190,6 +198,27 @@ static enum err go_without_file(struct ctx *c, struct flight *f)
     return f->ring ? E_OK : fail(c, E_UNAVAILABLE, "out of memory");
 }
 
+/* Is there room for a blob of this size, in its cache and on the disk? */
+static bool has_room(struct ctx *c, struct flight *f)
+{
+    int64_t limit = f->places[0]->access->project.storage_limit;
+    bool fits = true;
+    if (limit >= 0 && f->total > limit) {
+        (void)fail(c, E_NO_SPACE, "it is larger than the project's whole cache");
+        return false;
+    }
+    /* An eviction under way is waited for: the cap is exceeded by what is in flight and no more. */
+    if (limit >= 0 && evict_project(c, f->places[0]->access->project.project_id) != E_OK)
+        log_warn("flight", "the cache stays over its limit: %s", c->msg);
+    if (evict_make_room(c, i64_max(0, f->total), &fits) != E_OK) {
+        log_warn("flight", "no room is made for %s: %s", f->digest.text, c->msg);
+        return true; /* the writes will tell */
+    }
+    if (!fits)
+        (void)fail(c, E_NO_SPACE, "no room in the store");
+    return fits;
+}
+
 static enum err open_file(struct ctx *c, struct flight *f)
 {
     struct str key;
@@ -199,6 +228,8 @@ static enum err open_file(struct ctx *c, struct flight *f)
         return fail(c, E_UNAVAILABLE, "out of memory");
     if (adopt(c, f))
         return E_OK;
+    if (!has_room(c, f))
+        return go_without_file(c, f);
     if (store_key(c, &key) != E_OK || store_create(c, key, &file) != E_OK)
         return go_without_file(c, f);
     f->key = key;
@@ -505,6 +536,19 @@ static enum err keep(struct ctx *c, struct flight *f)
     return E_OK;
 }
 
+/* After bytes or links came: the caches that grew are brought into their bounds. Nobody waits. */
+static void keep_bounds(struct ctx *c, const struct flight *f)
+{
+    for (size_t i = 0; i < f->place_count; i++) {
+        const struct project *p = &f->places[i]->access->project;
+        bool done = p->storage_limit < 0;
+        for (size_t k = 0; k < i && !done; k++)
+            done = f->places[k]->access->project.project_id == p->project_id;
+        if (!done && evict_project(c, p->project_id) != E_OK) /* the housekeeper comes back to it */
+            log_warn("flight", "cache of %.*s: %s", STR(p->name), c->msg);
+    }
+}
+
 static void finish(struct ctx *c, struct flight *f, struct oci_status *st)
 {
     struct digest got;
@@ -531,6 +575,8 @@ static void finish(struct ctx *c, struct flight *f, struct oci_status *st)
     pthread_mutex_unlock(&f->fs->lock);
     if (f->file_end != INT64_MAX)
         forget_file(c, f);
+    else if (err == E_OK)
+        keep_bounds(c, f);
 }
 
 static void lead(struct ctx *c, struct flight *f)
@@ -546,6 +592,7 @@ static void lead(struct ctx *c, struct flight *f)
             if (find_blob(c, f, &b) != E_OK || link_place(c, f->places[i], &b) != E_OK)
                 log_warn("flight", "cannot link %s: %s", f->digest.text, c->msg);
         set_state(f, FLIGHT_HERE);
+        keep_bounds(c, f);
         return;
     }
     enum err err = open_file(c, f);

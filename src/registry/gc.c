@@ -203,3 +203,44 @@ enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say_fn, void *arg,
     *out = report;
     return E_OK;
 }
+
+/* Condemned and, after a second look, given up. A blob whose bytes were lost goes in one step. */
+static enum err free_one(struct run *r, int64_t id, struct gc_blob *out, bool *dead)
+{
+    struct gc_blob b = {.id = id};
+    bool condemned = false, gone = false;
+    *dead = false;
+    TRY(condemn(r, &b, &condemned));
+    if (!condemned)
+        return E_OK;
+    TRY(tombstone(r, &b, &gone));
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(r->c, &tx));
+    enum err e = gc_dead(r->c, id, out);
+    *dead = e == E_OK;
+    return e == E_NOT_FOUND ? E_OK : e;
+}
+
+enum err gc_free(struct ctx *c, const int64_t *blob_ids, size_t n, int64_t *bytes_out)
+{
+    struct gc_report report = {0};
+    struct run r = {.c = c, .report = &report};
+    struct gc_blob *dead = arena_alloc(&c->mem, (n + 1) * sizeof *dead);
+    size_t count = 0;
+    int64_t done = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool yes;
+        if (gc_stopping())
+            return fail(c, E_UNAVAILABLE, "stopped: the server ends");
+        enum err e = free_one(&r, blob_ids[i], &dead[count], &yes);
+        if (e != E_OK && e != E_NOT_FOUND) { /* it stays a candidate */
+            log_warn("gc", "blob %lld is not freed now: %s", (long long)blob_ids[i], c->msg);
+            continue;
+        }
+        count += e == E_OK && yes;
+    }
+    if (count)
+        TRY(bury(&r, dead, count, &done));
+    *bytes_out = report.bytes;
+    return E_OK;
+}

@@ -14,6 +14,10 @@ struct gc_report {
    service, 0 with grace 0). Safe at any grace for referenced blobs and leased pushes. */
 enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say, void *arg, struct gc_report *out);
 
+/* Frees those of the blobs (by id) that have no reference and no lease, at once; readers keep what
+   they have open. *bytes_out: what was freed. */
+enum err gc_free(struct ctx *c, const int64_t *blob_ids, size_t n, int64_t *bytes_out);
+
 struct fsck_report {
     int64_t blobs, manifests, findings, repaired, lost;
     int exit_code; /* 0 clean, 1 repaired, 2 needs a human, 3 data lost */

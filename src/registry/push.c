@@ -135,6 +135,8 @@ struct manifest_push {
     struct str payload;
     struct manifest parsed;
     struct pushed_manifest *out;
+    const struct blob_need *needs; /* what it names, once looked up */
+    size_t need_count;
 };
 
 static enum err read_reference(struct ctx *c, struct str reference, struct str payload,
@@ -186,7 +188,7 @@ static enum err collect_needs(struct ctx *c, const struct manifest *m, struct bl
     return E_OK;
 }
 
-static enum err require_blobs(struct ctx *c, const struct manifest_push *p, int64_t repository,
+static enum err require_blobs(struct ctx *c, struct manifest_push *p, int64_t repository,
                               int64_t **ids_out, size_t *count_out, int64_t *bytes)
 {
     struct blob_need *needs = NULL;
@@ -199,6 +201,8 @@ static enum err require_blobs(struct ctx *c, const struct manifest_push *p, int6
         if (!add_i64(*bytes, needs[i].size, bytes))
             return fail(c, E_MANIFEST_INVALID, "the sizes of the manifest's blobs overflow");
     }
+    p->needs = needs;
+    p->need_count = count;
     *ids_out = ids;
     *count_out = count;
     return E_OK;
@@ -234,7 +238,7 @@ static enum err collect_children(struct ctx *c, const struct manifest_push *p, i
     return E_OK;
 }
 
-static enum err put_artifact(struct ctx *c, const struct manifest_push *p, int64_t repository,
+static enum err put_artifact(struct ctx *c, struct manifest_push *p, int64_t repository,
                              int64_t *id_out, bool *created)
 {
     const struct manifest *m = &p->parsed;
@@ -277,11 +281,12 @@ enum err push_tell(struct ctx *c, const struct place *at, struct str digest, str
 }
 
 /* What is here already is not stored again: its references hold its blobs, only the tag moves. */
-static enum err commit_manifest(struct ctx *c, const struct manifest_push *p)
+static enum err commit_manifest(struct ctx *c, struct manifest_push *p)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     int64_t repository;
     struct artifact known;
+    p->need_count = 0;
     struct str digest = digest_str(&p->digest);
     struct pushed_manifest *out = p->out;
     TRY(tx_begin(c, &tx));
@@ -298,6 +303,9 @@ static enum err commit_manifest(struct ctx *c, const struct manifest_push *p)
         return fail(c, E_CONFLICT, "the manifest was deleted at the same moment");
     TRY(e);
     TRY(push_tell(c, p->at, digest, p->tag));
+    for (size_t i = 0; i < p->need_count; i++)
+        if (p->needs[i].linked)
+            TRY(usage_linked(c, p->at->access->project.project_id, p->needs[i].id));
     if (out->created)
         TRY(usage_charge_manifest(c, p->at->access->project.project_id, digest,
                                   (int64_t)p->payload.n, 1, !p->rule->skips_quota));

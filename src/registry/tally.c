@@ -87,7 +87,7 @@ static enum err write_some(struct ctx *c, const struct pull_count *pulls, size_t
     return tx_commit(&tx);
 }
 
-enum err tally_flush(struct ctx *c)
+static enum err flush(struct ctx *c)
 {
     struct pull_count *pulls = NULL;
     int64_t lost;
@@ -106,4 +106,14 @@ enum err tally_flush(struct ctx *c)
         return e;
     }
     return E_OK;
+}
+
+/* One at a time, so that after it everything that was counted before it can be read. */
+enum err tally_flush(struct ctx *c)
+{
+    static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&one);
+    enum err e = flush(c);
+    pthread_mutex_unlock(&one);
+    return e;
 }

@@ -37,6 +37,8 @@
       "wait for upstream before serving the cache")                                                \
     X(I64, proxy_stall_s, "proxy.stall_s", "30",                                                   \
       "give up a blob's connection below 1 KiB/s for so long, and resume")                         \
+    X(STR, proxy_free_floor, "proxy.free_floor", "",                                               \
+      "bytes or percent of the file system that proxy caches leave free")                          \
     X(I64, server_threads, "server.threads", "4096", "most requests being answered at once")       \
     X(I64, server_connections, "server.connections", "12000", "most open client connections")      \
     X(I64, gc_grace_s, "gc.grace_s", "86400", "age before an unused blob may be deleted")          \
