@@ -7,6 +7,7 @@
 #include "serve.h"
 
 #include "api/accesslog.h"
+#include "api/auth.h"
 #include "api/control.h"
 #include "api/dispatch.h"
 #include "base/crypt.h"
@@ -31,6 +32,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,7 +48,11 @@ struct life {
     int lock;
     struct api *api;
     struct server *server;
-    bool admin_made; /* the password was made up and stands in a file */
+    bool admin_made;           /* the password was made up and stands in a file */
+    struct str admin_password; /* to be set; empty when the database has one */
+    pthread_t admin;
+    bool admin_running;
+    atomic_bool failed;
     pthread_t signals;
     struct housekeeper *keeper;
     struct control *control;
@@ -88,11 +94,36 @@ static enum err given_password(struct life *l, struct str *out)
     return E_OK;
 }
 
+/* Its 20 ms are not waited for: from the first answer on, logins do that (auth_hold). */
+static enum err set_admin(struct ctx *c, struct str password)
+{
+    struct str hash;
+    TRY(password_hash(c, password, &hash));
+    TRY(db_settle(c));
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(user_set_password(c, ADMIN_ID, hash));
+    return tx_commit(&tx);
+}
+
+static void *admin_thread(void *arg)
+{
+    struct life *l = arg;
+    CLEANUP(ctx_release) struct ctx c = {.sv = &l->sv, .actor = S("cove")};
+    if (set_admin(&c, l->admin_password) != E_OK) {
+        log_error("serve", "the administrator's password cannot be set, stopping: %s", c.msg);
+        atomic_store(&l->failed, true);
+        kill(getpid(), SIGTERM);
+    }
+    auth_go_on();
+    return NULL;
+}
+
 static enum err first_admin(struct life *l)
 {
     struct ctx *c = &l->c;
     struct user admin = {0};
-    struct str password, hash;
+    struct str password;
     {
         CLEANUP(tx_end) struct tx tx = {0};
         TRY(tx_read(c, &tx));
@@ -110,11 +141,8 @@ static enum err first_admin(struct life *l)
                          password));
         l->admin_made = true;
     }
-    TRY(password_hash(c, password, &hash));
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(c, &tx));
-    TRY(user_set_password(c, ADMIN_ID, hash));
-    TRY(tx_commit(&tx));
+    l->admin_password = password;
+    auth_hold();
     if (l->admin_made)
         fprintf(stderr,
                 "cove: first start: user admin, password %.*s (also in %.*s/admin-password)\n",
@@ -265,6 +293,8 @@ static void block_signals(void)
 
 static void stop(struct life *l)
 {
+    if (l->admin_running)
+        pthread_join(l->admin, NULL);
     control_stop(l->control);
     server_free(l->server);
     flights_free(l->sv.flights);
@@ -312,6 +342,12 @@ int serve(struct str config)
         fprintf(stderr, "cove: %s\n", l.c.msg[0] ? l.c.msg : "no thread could be started");
         return 1;
     }
+    if (l.admin_password.n)
+        l.admin_running = pthread_create(&l.admin, NULL, admin_thread, &l) == 0;
+    if (l.admin_password.n && !l.admin_running) {
+        fprintf(stderr, "cove: no thread could be started\n");
+        return 1;
+    }
     api_set_ready(l.api, true);
     say_ready(&l, since);
     bool ended = server_run(l.server);
@@ -319,8 +355,8 @@ int serve(struct str config)
     if (!ended) {
         log_warn("serve", "requests still ran after the drain; leaving them");
         housekeeper_stop(l.keeper);
-        _exit(0);
+        _exit(atomic_load(&l.failed) ? 1 : 0);
     }
     stop(&l);
-    return 0;
+    return atomic_load(&l.failed) ? 1 : 0;
 }

@@ -19,6 +19,7 @@
 #include "rule/settings.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define VERIFIED_MS 60000
@@ -36,6 +37,33 @@ static pthread_mutex_t cache_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t stripes[STRIPES];
 static unsigned char mac_key[KEY_SIZE];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static atomic_bool held;
+static pthread_mutex_t hold_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t hold_over = PTHREAD_COND_INITIALIZER;
+
+void auth_hold(void)
+{
+    atomic_store(&held, true);
+}
+
+void auth_go_on(void)
+{
+    pthread_mutex_lock(&hold_lock);
+    atomic_store(&held, false);
+    pthread_cond_broadcast(&hold_over);
+    pthread_mutex_unlock(&hold_lock);
+}
+
+void auth_wait(void)
+{
+    if (!atomic_load_explicit(&held, memory_order_acquire))
+        return;
+    pthread_mutex_lock(&hold_lock);
+    while (atomic_load(&held))
+        pthread_cond_wait(&hold_over, &hold_lock);
+    pthread_mutex_unlock(&hold_lock);
+}
 
 static void init(void)
 {
@@ -263,6 +291,7 @@ enum err auth_login(struct call *r, struct str name, struct str password, struct
     bool found = false, right = false;
     if (!name.n || !password.n || name.n > 512 || password.n > 512)
         return fail(r->c, E_UNAUTHORIZED, "invalid user name or password");
+    auth_wait();
     {
         CLEANUP(tx_end) struct tx tx = {0};
         TRY(tx_read(r->c, &tx));

@@ -37,4 +37,11 @@ bool auth_parse_basic(struct arena *a, struct str header, struct str *name, stru
 struct str auth_principal_text(struct arena *a, const struct settings *s,
                                const struct principal *p);
 
+/* Between the two every request with a credential waits: the first administrator's password is
+   being made, and before it is durable no login may succeed or be refused. */
+void auth_hold(void);
+void auth_go_on(void);
+/* Waits for auth_go_on; outside of transactions. */
+void auth_wait(void);
+
 #endif

@@ -235,6 +235,7 @@ static enum err identify(struct call *r)
         bool alone = r->route->guard.kind == GUARD_ANYONE && !(r->route->flags & ROUTE_READ);
         return alone ? auth_csrf(r) : tx_read(r->c, &r->tx);
     }
+    auth_wait();
     TRY(tx_read(r->c, &r->tx));
     TRY(auth_authenticate(r));
     return auth_csrf(r);

@@ -435,7 +435,7 @@ enum err fs_open(struct ctx *c, int dir_fd, void **place_out)
         return io_error(c, errno, "mkdir", "data");
     CLEANUP(fd_done) int data = openat(dir_fd, "data", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     CLEANUP(fd_done) int own = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-    if (data < 0 || own < 0 || fsync(dir_fd) != 0)
+    if (data < 0 || own < 0) /* its entry is made durable with the store's other files */
         return io_error(c, errno, "open", "data");
     struct fs *fs = calloc(1, sizeof *fs);
     if (!fs)

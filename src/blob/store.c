@@ -46,6 +46,8 @@ struct store {
     bool refilling, stop;
     pthread_t thread;
     bool threaded;
+    bool settled; /* database, store-id and directory are durable; of the one who refills */
+    bool no_id;   /* the directory does not name its store yet */
 };
 
 /* ---- keys -------------------------------------------------------------------------------- */
@@ -80,11 +82,33 @@ static enum err refill(struct ctx *c, struct store *s)
     return E_OK;
 }
 
+static enum err write_file(struct ctx *c, int dir_fd, const char *name, struct str text,
+                           bool durable);
+
+/* Before the first key is given away: whoever finds an object later must find whose it is. */
+static enum err settle(struct ctx *c, struct store *s)
+{
+    struct str id;
+    if (s->settled)
+        return E_OK;
+    TRY(db_settle(c));
+    TRY(store_id(c, &id));
+    if (s->no_id)
+        TRY(write_file(c, s->dir_fd, "store-id", id, true));
+    else if (fsync(s->dir_fd) != 0)
+        return fail_errno(c, E_UNAVAILABLE, errno, "cannot sync the store's directory");
+    s->no_id = false;
+    s->settled = true;
+    return E_OK;
+}
+
 /* One refill at a time; those who find the pool empty wait for it. */
 static enum err refill_once(struct store *s)
 {
     struct ctx c = {.sv = s->sv, .actor = S("store")};
-    enum err e = refill(&c, s);
+    enum err e = settle(&c, s);
+    if (e == E_OK)
+        e = refill(&c, s);
     if (e != E_OK)
         log_error("blob", "no fresh keys: %s", c.msg);
     ctx_release(&c);
@@ -311,21 +335,23 @@ enum err store_lock(struct ctx *c, struct str data, int *fd_out)
     return E_OK;
 }
 
-/* A small file of DATA, old or new and never half. */
-static enum err write_file(struct ctx *c, int dir_fd, const char *name, struct str text)
+/* A small file of DATA, old or new and never half; after a power cut only when it was durable. */
+static enum err write_file(struct ctx *c, int dir_fd, const char *name, struct str text,
+                           bool durable)
 {
     char fresh[32];
     snprintf(fresh, sizeof fresh, "%s.new", name);
     CLEANUP(fd_done)
     int fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || !fd_write_all(fd, text.p, text.n) || fsync(fd) != 0 ||
-        renameat(dir_fd, fresh, dir_fd, name) != 0 || fsync(dir_fd) != 0)
+    if (fd < 0 || !fd_write_all(fd, text.p, text.n) || (durable && fsync(fd) != 0) ||
+        renameat(dir_fd, fresh, dir_fd, name) != 0 || (durable && fsync(dir_fd) != 0))
         return fail_errno(c, errno == ENOSPC ? E_NO_SPACE : E_UNAVAILABLE, errno, "cannot write %s",
                           name);
     return E_OK;
 }
 
-/* DATA/boot holds the machine's boot id and when this store first met it. */
+/* DATA/boot holds the machine's boot id and when this store first met it. A power cut may take it:
+   the next boot has another id, so nothing is lost with it. */
 static enum err note_boot(struct ctx *c, struct store *s, struct str data, struct timestamp now)
 {
     struct str id, text;
@@ -338,14 +364,14 @@ static enum err note_boot(struct ctx *c, struct store *s, struct str data, struc
         return E_OK;
     s->boot = now; /* the parse may have begun to fill it */
     return write_file(c, s->dir_fd, "boot",
-                      str_fmt(&c->mem, "%.*s %lld", STR(id), (long long)now.us));
+                      str_fmt(&c->mem, "%.*s %lld", STR(id), (long long)now.us), false);
 }
 
 /*
  * The wrong directory under the right database would make every blob look lost, and the wrong
  * database over the right directory every object look like garbage: both are refused.
  */
-static enum err check_id(struct ctx *c, int dir_fd, struct str data, struct timestamp *now_out)
+static enum err check_id(struct ctx *c, struct store *s, struct str data, struct timestamp *now_out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct str id, file;
@@ -362,8 +388,9 @@ static enum err check_id(struct ctx *c, int dir_fd, struct str data, struct time
             c, E_CONFLICT,
             "%.*s has no store-id, but the database knows blobs: is it the right directory?",
             STR(data));
-    if (e == E_NOT_FOUND)
-        return write_file(c, dir_fd, "store-id", id);
+    s->no_id = e == E_NOT_FOUND; /* written by settle() */
+    if (s->no_id)
+        return E_OK;
     TRY(e);
     while (file.n && (file.p[file.n - 1] == '\n' || file.p[file.n - 1] == ' '))
         file.n--;
@@ -429,7 +456,7 @@ enum err store_open(struct ctx *c, const struct store_options *o, struct store *
     if (s->dir_fd < 0)
         return fail_errno(c, E_UNAVAILABLE, errno, "cannot open %.*s", STR(o->data));
     struct timestamp now;
-    TRY(check_id(c, s->dir_fd, o->data, &now));
+    TRY(check_id(c, s, o->data, &now));
     TRY(note_boot(c, s, o->data, now));
     TRY(start(c, s));
     *out = TAKE(s);

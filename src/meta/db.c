@@ -388,12 +388,20 @@ enum err db_open(struct ctx *c, const struct db_options *o, struct db **out)
     own.db = db;
     c->sv = &own;
     enum err e = schema_migrate(c);
+    if (e == E_OK && db->driver->opened)
+        e = db->driver->opened(c, db);
     if (e == E_OK)
         e = check_store(c, db, o->data);
     c->sv = before;
     TRY(e);
     *out = TAKE(db);
     return E_OK;
+}
+
+enum err db_settle(struct ctx *c)
+{
+    struct db *db = c->sv->db;
+    return db->driver->settle ? db->driver->settle(c, db) : E_OK;
 }
 
 void db_free(struct db *db)

@@ -21,6 +21,9 @@ struct db_options {
 
 /* Opens, migrates, checks that this is our store. E_CONFLICT when another process holds it. */
 enum err db_open(struct ctx *c, const struct db_options *o, struct db **out);
+/* What db_open made is on the disk when it returns; any thread, before the first thing that is
+   promised to anybody. Costs a few fsyncs the first time, so callers do it beside other work. */
+enum err db_settle(struct ctx *c);
 void db_free(struct db *db);
 bool db_is_postgres(const struct db *db);
 enum err db_ping(struct ctx *c);  /* for /readyz */

@@ -40,6 +40,9 @@ struct driver {
     bool postgres;
     /* Connects and applies settings; db->state is the driver's. */
     enum err (*open)(struct ctx *c, const struct db_options *o, struct db *db);
+    /* The schema is there: from now on a COMMIT is durable when it returns. May be NULL. */
+    enum err (*opened)(struct ctx *c, struct db *db);
+    enum err (*settle)(struct ctx *c, struct db *db); /* db_settle; may be NULL */
     void (*close)(struct db *db);
     enum err (*begin)(struct ctx *c, struct db *db, struct tx *tx);
     enum err (*commit)(struct tx *tx); /* ends it, whatever the answer */

@@ -10,6 +10,7 @@
 
 #include "base/crypt.h"
 #include "meta/artifact.h"
+#include "meta/store.h"
 
 #include <string.h>
 
@@ -206,6 +207,8 @@ static enum err seed(struct ctx *c)
     TRY(sql_run(c, &seed_id, ARGS(A_S(random_uuid(&c->mem))), NULL));
     TRY(sql_run(c, &seed_admin, ARGS(A_T(c->tx->now)), NULL));
     TRY(sql_run(c, &seed_project, ARGS(A_T(c->tx->now)), NULL));
+    if (meta_can_seal()) /* else api_new makes the first key, by a COMMIT of its own */
+        TRY(keyring_rotate(c));
     return sql_run(c, &seed_member, ARGS(A_T(c->tx->now)), NULL);
 }
 

@@ -42,6 +42,11 @@ void meta_set_seal_key(const struct seal_key *key)
     sealing_set = true;
 }
 
+bool meta_can_seal(void)
+{
+    return sealing_set;
+}
+
 const struct seal_key *meta_seal_key(void)
 {
     assert(sealing_set);

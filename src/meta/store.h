@@ -16,6 +16,7 @@ enum err keyring_load(struct ctx *c, struct jwt_key keys[2], size_t *count);
 enum err keyring_rotate(struct ctx *c);
 /* The key that seals secrets, once for the process, before anything is read. */
 void meta_set_seal_key(const struct seal_key *key);
+bool meta_can_seal(void); /* has the key been set? */
 const struct seal_key *meta_seal_key(void);
 
 /* Browser sessions. The id is stored as its SHA-256. */
