@@ -229,6 +229,7 @@ static enum err start(struct life *l)
     l->sv.settings = &l->settings;
     l->c.sv = &l->sv;
     settle_log(&l->settings);
+    TRY(log_start(&l->c));
     TRY(open_data(l));
     TRY(declared_reconcile(&l->c));
     TRY(open_outside(l));
@@ -304,6 +305,7 @@ static void stop(struct life *l)
     client_free(l->sv.client);
     store_free(l->sv.store);
     db_free(l->sv.db);
+    log_stop();
     fd_done(&l->lock);
     arena_release(&l->mem);
     ctx_release(&l->c);
@@ -355,6 +357,7 @@ int serve(struct str config)
     if (!ended) {
         log_warn("serve", "requests still ran after the drain; leaving them");
         housekeeper_stop(l.keeper);
+        log_stop();
         _exit(atomic_load(&l.failed) ? 1 : 0);
     }
     stop(&l);

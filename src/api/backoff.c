@@ -8,6 +8,7 @@
 #include "base/crypt.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define SETS 2048
@@ -20,7 +21,8 @@ struct entry {
 };
 
 static struct entry pairs[SETS][WAYS], addresses[SETS][WAYS];
-static unsigned char mac_key[KEY_SIZE];
+static unsigned char mac_key[SHORT_KEY_SIZE];
+static atomic_bool any; /* has anybody failed since the start? */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -32,12 +34,9 @@ static void init(void)
 static uint64_t key_of(struct str name, struct str address)
 {
     struct arena mem = {0};
-    unsigned char mac[MAC_SIZE];
-    uint64_t key;
     pthread_once(&once, init);
     struct str text = str_fmt(&mem, "%.*s%c%.*s", STR(address), '\n', STR(name));
-    hmac_sha256((struct str){(const char *)mac_key, sizeof mac_key}, text, mac);
-    memcpy(&key, mac, sizeof key);
+    uint64_t key = short_mac(mac_key, text);
     arena_release(&mem);
     return key ? key : 1;
 }
@@ -74,6 +73,7 @@ static int64_t wait_of(struct entry set[WAYS], uint64_t key, int64_t now_ms)
 static void count_failure(struct entry set[WAYS], uint64_t key, int64_t now_ms, int64_t free_tries,
                           int64_t step)
 {
+    atomic_store_explicit(&any, true, memory_order_release);
     struct entry *e = take(set, key, now_ms);
     e->failures++;
     e->last_ms = now_ms;
@@ -97,6 +97,8 @@ static struct str block_of(struct str address)
 
 int64_t backoff_wait(struct str name, struct str address, int64_t now_ms)
 {
+    if (!atomic_load_explicit(&any, memory_order_acquire))
+        return 0;
     address = block_of(address);
     uint64_t pair = key_of(name, address), alone = key_of(NO_STR, address);
     pthread_mutex_lock(&lock);

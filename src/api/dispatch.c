@@ -9,6 +9,7 @@
 #include "api/auth.h"
 #include "api/authorize.h"
 #include "api/error.h"
+#include "api/token.h"
 #include "base/crypt.h"
 #include "base/log.h"
 #include "meta/store.h"
@@ -71,6 +72,7 @@ bool api_ready(const struct api *api)
 
 static void keep_keys(struct api *api, const struct jwt_key *keys, size_t count)
 {
+    token_forget_all();
     api->key_count = count;
     for (size_t i = 0; i < count; i++) {
         size_t n = size_min(keys[i].kid.n, sizeof api->kids[i]);
@@ -157,6 +159,7 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    token_forget_all();
     router_free(api->router);
     arena_release(&api->mem);
     explicit_bzero(api->keys, sizeof api->keys);

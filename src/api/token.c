@@ -14,6 +14,8 @@
 #include "rule/name.h"
 #include "rule/settings.h"
 
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define SCOPES_MAX 32
@@ -76,10 +78,9 @@ static bool read_access(struct ctx *c, const json_t *list, struct token_claims *
 static bool read_claims(struct call *r, const json_t *o, struct token_claims *t)
 {
     struct str iss, aud, kind;
-    int64_t exp;
     if (!json_get_str(o, "iss", &iss) || !str_eq(iss, api_installation(r->api)) ||
         !json_get_str(o, "aud", &aud) || !str_eq(aud, S(TOKEN_SERVICE)) ||
-        !json_get_i64(o, "exp", &exp) || exp <= clock_now().us / SECOND_US ||
+        !json_get_i64(o, "exp", &t->expires) || t->expires <= clock_now().us / SECOND_US ||
         !json_get_str(o, "kind", &kind) || !json_get_i64(o, "id", &t->id) ||
         !json_get_i64(o, "epoch", &t->epoch))
         return false;
@@ -89,15 +90,105 @@ static bool read_claims(struct call *r, const json_t *o, struct token_claims *t)
     return read_access(r->c, json_object_get(o, "access"), t);
 }
 
+/*
+ * Clients send one token with many requests, and a signature, base64 and JSON cost more than the
+ * rest of a small request. What was verified is kept for VERIFIED_MS under the token's SHA-256, all
+ * of which is compared. Expiry, and the principal's epoch and state, are looked at each time.
+ */
+#define VERIFIED_MS 30000
+#define KEPT 512
+
+struct kept {
+    unsigned char hash[MAC_SIZE];
+    int64_t until_ms;
+    struct token_claims *claims; /* one heap block with all that it points to */
+};
+
+static struct kept kept[KEPT];
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct kept *kept_slot(const unsigned char hash[MAC_SIZE])
+{
+    return &kept[((size_t)hash[0] << 8 | hash[1]) % KEPT];
+}
+
+static size_t claims_size(const struct token_claims *t)
+{
+    size_t n = sizeof *t + t->count * sizeof *t->access;
+    for (size_t i = 0; i < t->count; i++)
+        n += t->access[i].name.n;
+    return n;
+}
+
+/* A copy of t in the claims_size(t) bytes at p. */
+static struct token_claims *claims_copy(const struct token_claims *t, void *p)
+{
+    struct token_claims *out = p;
+    *out = *t;
+    out->access = (struct token_access *)(out + 1);
+    char *text = (char *)(out->access + t->count);
+    for (size_t i = 0; i < t->count; i++) {
+        out->access[i] = t->access[i];
+        out->access[i].name.p = text;
+        if (t->access[i].name.n)
+            memcpy(text, t->access[i].name.p, t->access[i].name.n);
+        text += t->access[i].name.n;
+    }
+    return out;
+}
+
+static struct token_claims *kept_find(struct call *r, const unsigned char hash[MAC_SIZE])
+{
+    struct token_claims *out = NULL;
+    pthread_mutex_lock(&kept_lock);
+    const struct kept *k = kept_slot(hash);
+    if (k->claims && k->until_ms > clock_mono_ms() && memcmp(k->hash, hash, MAC_SIZE) == 0 &&
+        k->claims->expires > clock_now().us / SECOND_US)
+        out = claims_copy(k->claims, arena_raw(&r->c->mem, claims_size(k->claims)));
+    pthread_mutex_unlock(&kept_lock);
+    return out;
+}
+
+static void keep(const unsigned char hash[MAC_SIZE], const struct token_claims *t)
+{
+    void *p = malloc(claims_size(t));
+    if (!p) /* the next request verifies again */
+        return;
+    pthread_mutex_lock(&kept_lock);
+    struct kept *k = kept_slot(hash);
+    free(k->claims);
+    memcpy(k->hash, hash, MAC_SIZE);
+    k->claims = claims_copy(t, p);
+    k->until_ms = clock_mono_ms() + VERIFIED_MS;
+    pthread_mutex_unlock(&kept_lock);
+}
+
+void token_forget_all(void)
+{
+    pthread_mutex_lock(&kept_lock);
+    for (size_t i = 0; i < KEPT; i++) {
+        free(kept[i].claims);
+        kept[i] = (struct kept){0};
+    }
+    pthread_mutex_unlock(&kept_lock);
+}
+
 enum err token_verify(struct call *r, struct str token, struct token_claims **out)
 {
     struct jwt_key keys[2];
     struct str claims;
     size_t count;
+    unsigned char hash[MAC_SIZE];
     CLEANUP(json_done) json_t *o = NULL;
-    struct token_claims *t = arena_alloc(&r->c->mem, sizeof *t);
     if (token.n > 16384)
         return fail(r->c, E_UNAUTHORIZED, "token is not valid");
+    sha256(token, hash);
+    struct token_claims *t = kept_find(r, hash);
+    if (t) {
+        *out = t;
+        return E_OK;
+    }
+    t = arena_alloc(&r->c->mem, sizeof *t);
     TRY(api_token_keys(r->c, r->api, false, keys, &count));
     enum err e = jwt_verify(r->c, keys, count, token, &claims);
     if (e != E_OK) { /* another node may have turned the ring */
@@ -107,6 +198,7 @@ enum err token_verify(struct call *r, struct str token, struct token_claims **ou
     TRY(json_parse(r->c, claims, &o));
     if (!read_claims(r, o, t))
         return fail(r->c, E_UNAUTHORIZED, "token is not valid");
+    keep(hash, t);
     *out = t;
     return E_OK;
 }

@@ -20,13 +20,15 @@ struct token_access {
 
 struct token_claims {
     enum principal_kind kind;
-    int64_t id, epoch;
+    int64_t id, epoch, expires; /* in seconds */
     struct token_access *access;
     size_t count;
 };
 
 /* E_UNAUTHORIZED for anything but a living token of this installation for TOKEN_SERVICE. */
 enum err token_verify(struct call *r, struct str token, struct token_claims **out);
+/* Verified tokens are kept for a while; this forgets them: at the end, and for other keys. */
+void token_forget_all(void);
 bool token_allows(const struct token_claims *t, int64_t project_id, struct str name,
                   unsigned action);
 unsigned token_action(enum action act); /* PULL, PUSH, DELETE; else 0 */

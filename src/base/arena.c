@@ -2,6 +2,7 @@
 #include "base/arena.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define BLOCK_SIZE ((size_t)8192)
 
@@ -23,7 +24,7 @@ static void *new_block(struct arena *a, size_t n, bool keep_open)
         cap = n;
     if (cap > budget || a->used > budget - cap)
         return NULL;
-    struct arena_block *b = calloc(1, sizeof *b + cap);
+    struct arena_block *b = malloc(sizeof *b + cap);
     if (!b)
         return NULL;
     b->next = a->blocks;
@@ -36,7 +37,7 @@ static void *new_block(struct arena *a, size_t n, bool keep_open)
     return b->data;
 }
 
-void *arena_try(struct arena *a, size_t n)
+static void *take(struct arena *a, size_t n)
 {
     if (n > SIZE_MAX - 64)
         return NULL;
@@ -47,6 +48,23 @@ void *arena_try(struct arena *a, size_t n)
         return p;
     }
     return new_block(a, n, false);
+}
+
+/* Zeroed here and not with the block: most of a block is never handed out. */
+void *arena_try(struct arena *a, size_t n)
+{
+    void *p = take(a, n);
+    if (p)
+        memset(p, 0, n);
+    return p;
+}
+
+void *arena_raw(struct arena *a, size_t n)
+{
+    void *p = take(a, n);
+    if (!p)
+        abort();
+    return p;
 }
 
 void *arena_alloc(struct arena *a, size_t n)

@@ -22,6 +22,8 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t n);
 /* The same, NULL when the budget or the heap is exhausted. */
 void *arena_try(struct arena *a, size_t n);
+/* Not zeroed, for who writes all of it at once. Aborts when the heap is exhausted. */
+void *arena_raw(struct arena *a, size_t n);
 /* n items of size each, zeroed; NULL when the product overflows or is over the budget. */
 void *arena_array(struct arena *a, size_t n, size_t each);
 void arena_release(struct arena *a);

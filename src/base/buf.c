@@ -57,15 +57,17 @@ bool buf_char(struct buf *b, char c)
 
 bool buf_fmt(struct buf *b, const char *fmt, ...)
 {
-    char small[512];
+    size_t max = b->max ? b->max : BUF_MAX, room = size_min(b->cap, max) - size_min(b->n, max);
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(small, sizeof small, fmt, ap);
+    int n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap); /* mostly it fits */
     va_end(ap);
-    if (n < 0)
+    if (n < 0 || b->full)
         return false;
-    if ((size_t)n < sizeof small)
-        return buf_add(b, small, (size_t)n);
+    if ((size_t)n < room) {
+        b->n += (size_t)n;
+        return true;
+    }
     char *at = buf_reserve(b, (size_t)n + 1);
     if (!at)
         return false;

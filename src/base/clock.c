@@ -1,6 +1,7 @@
 /* Clocks and the two text forms of a time. Parsing is strict and of fixed layout. */
 #include "base/clock.h"
 
+#include <string.h>
 #include <time.h>
 
 struct timestamp clock_now(void)
@@ -24,14 +25,30 @@ static bool split(struct timestamp t, struct tm *tm, int *ms)
     return gmtime_r(&s, tm) != NULL;
 }
 
+static void put_digits(char *p, int width, int v)
+{
+    while (width--) {
+        p[width] = (char)('0' + v % 10);
+        v /= 10;
+    }
+}
+
 struct str time_text(struct arena *a, struct timestamp t)
 {
     struct tm tm;
     int ms;
     if (t.us <= 0 || !split(t, &tm, &ms))
         return S("0001-01-01T00:00:00.000Z");
-    return str_fmt(a, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
+    char *p = arena_raw(a, sizeof "0001-01-01T00:00:00.000Z");
+    memcpy(p, "0001-01-01T00:00:00.000Z", sizeof "0001-01-01T00:00:00.000Z");
+    put_digits(p, 4, tm.tm_year + 1900);
+    put_digits(p + 5, 2, tm.tm_mon + 1);
+    put_digits(p + 8, 2, tm.tm_mday);
+    put_digits(p + 11, 2, tm.tm_hour);
+    put_digits(p + 14, 2, tm.tm_min);
+    put_digits(p + 17, 2, tm.tm_sec);
+    put_digits(p + 20, 3, ms);
+    return (struct str){p, sizeof "0001-01-01T00:00:00.000Z" - 1};
 }
 
 static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -17,6 +17,9 @@ struct str random_ulid(struct arena *a, int64_t now_us);
 #define MAC_SIZE 32
 void hmac_sha256(struct str key, struct str message, unsigned char out[MAC_SIZE]);
 void sha256(struct str message, unsigned char out[MAC_SIZE]);
+#define SHORT_KEY_SIZE 16
+/* SipHash-2-4: for tables that strangers fill, where nobody may choose a place. */
+uint64_t short_mac(const unsigned char key[SHORT_KEY_SIZE], struct str message);
 
 #define KEY_SIZE 32
 struct seal_key {

@@ -110,10 +110,22 @@ void put_close(struct json_out *j, char bracket)
     j->comma = true;
 }
 
+/* How many characters stand for themselves before the first that does not; mostly all. */
+static size_t plain_run(struct str s)
+{
+    size_t i = 0;
+    while (i < s.n && s.p[i] >= 0x20 && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')
+        i++;
+    return i;
+}
+
 static void quoted(struct buf *out, struct str s)
 {
-    bool clean = utf8_valid(s);
     buf_char(out, '"');
+    size_t plain = plain_run(s);
+    buf_add(out, s.p, plain);
+    s = str_sub(s, plain, s.n);
+    bool clean = utf8_valid(s);
     for (size_t i = 0; i < s.n; i++) {
         unsigned char ch = (unsigned char)s.p[i];
         if (ch == '"' || ch == '\\')

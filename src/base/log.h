@@ -6,6 +6,7 @@
 #define BASE_LOG_H
 
 #include "base/buf.h"
+#include "base/ctx.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
@@ -16,7 +17,13 @@ void log_event(enum log_level level, const char *room, const char *fmt, ...) PRI
 #define log_info(...) log_event(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_event(LOG_DEBUG, __VA_ARGS__)
 
-/* One finished JSON object as one line on stdout; written whole or not at all. */
+/* One finished JSON object as one line on stdout, whole or not at all. Between log_start and
+   log_stop lines are collected for LOG_DELAY_MS and written together; a reader that is too slow
+   makes the callers wait. */
+#define LOG_DELAY_MS 5
 void log_access(struct str json_object);
+enum err
+log_start(struct ctx *c); /* E_UNAVAILABLE without a thread; lines then go out one by one */
+void log_stop(void);      /* every line is written when it returns */
 
 #endif

@@ -91,20 +91,23 @@ struct str str_cut(struct str *rest, char sep)
 
 struct str str_dup(struct arena *a, struct str s)
 {
-    char *p = arena_alloc(a, s.n + 1);
+    char *p = arena_raw(a, s.n + 1);
     if (s.n)
         memcpy(p, s.p, s.n);
+    p[s.n] = 0;
     return (struct str){p, s.n};
 }
 
 struct str str_vfmt(struct arena *a, const char *fmt, va_list ap)
 {
     va_list again;
+    size_t room = (size_t)(a->end - a->at);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(a->at, room, fmt, ap); /* mostly it fits where it will lie */
     assert(n >= 0);
-    char *p = arena_alloc(a, (size_t)n + 1);
-    vsnprintf(p, (size_t)n + 1, fmt, again);
+    char *p = arena_raw(a, (size_t)n + 1);
+    if ((size_t)n >= room)
+        vsnprintf(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return (struct str){p, (size_t)n};
 }

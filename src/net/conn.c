@@ -326,7 +326,7 @@ static enum err body_read(struct connection *conn, void *p, size_t cap, size_t *
     return e;
 }
 
-bool conn_body_drop(struct connection *conn, int64_t max)
+static bool drop_body(struct connection *conn, int64_t max)
 {
     char waste[16384];
     int64_t until = clock_mono_ms() + 5000;
@@ -339,6 +339,12 @@ bool conn_body_drop(struct connection *conn, int64_t max)
         max -= (int64_t)n;
     }
     return conn->body_end;
+}
+
+/* Mostly there is none, and then not even the buffer is touched. */
+bool conn_body_drop(struct connection *conn, int64_t max)
+{
+    return conn->body_end || drop_body(conn, max);
 }
 
 enum err http_body_read(struct ctx *c, struct http_request *r, void *p, size_t cap, size_t *n_out)
