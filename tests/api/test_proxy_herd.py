@@ -134,6 +134,7 @@ def test_killed_in_the_middle(up, cove, layer):
     resumed = gets(up)[1].headers["range"]
     begin = int(resumed.removeprefix("bytes=").rstrip("-"))
     assert begin > 0
+    print(f"{(sent - begin) / MIB:.1f} MiB sent twice")
     assert sent - begin <= 8 * MIB + 4 * MIB, "8 MiB twice at most, and what the kernel held"
     assert sanitized(cove) or rss_mib(cove) < 64
 
