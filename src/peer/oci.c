@@ -86,13 +86,15 @@ static enum err ask_once(struct ctx *c, const struct question *q, const struct a
     return asker_do(c, q->asker, &call, out);
 }
 
-/* The registry redirected and another host refused or lacks it: a signature may have run out, a
-   replica may lag. The registry itself said that the content is there. */
+/* The registry redirected and another host refused: a signature may have run out. That another host
+   lacks a blob's bytes is no word of the registry's either: a replica may lag. (A registry may send
+   all its questions to another host; there a 404 to a HEAD or for a manifest is the answer.) */
 static bool refused_elsewhere(struct ctx *c, const struct question *q,
                               const struct client_answer *answer)
 {
     struct url last;
-    return (answer->status == 401 || answer->status == 403 || answer->status == 404) &&
+    bool refused = answer->status == 401 || answer->status == 403;
+    return (refused || (answer->status == 404 && q->sink)) &&
            url_parse(c, answer->final_url, &last) == E_OK && !url_same_host(&last, &q->asker->base);
 }
 

@@ -92,7 +92,7 @@ static void copy_text(char *to, size_t cap, struct str s)
     to[n] = 0;
 }
 
-/* The endpoint's state; a new credential or URL (another epoch) begins afresh. NULL = no memory. */
+/* The endpoint's state; a new credential or URL (a later epoch) begins afresh. NULL = no memory. */
 static struct state *state_of(struct conditions *cs, const struct endpoint *e)
 {
     char key[24];
@@ -107,7 +107,7 @@ static struct state *state_of(struct conditions *cs, const struct endpoint *e)
         }
         s->epoch = e->epoch;
     }
-    if (s->epoch != e->epoch)
+    if (s->epoch < e->epoch)
         *s = (struct state){.epoch = e->epoch};
     s->id = e->id;
     copy_text(s->name, sizeof s->name, e->name);
@@ -223,7 +223,7 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
     int64_t now = clock_mono_ms();
     pthread_mutex_lock(&cs->lock);
     struct state *s = state_of(cs, e);
-    if (s) {
+    if (s && s->epoch == e->epoch) { /* what an earlier credential met says nothing of this one */
         bool limited = err == E_TOO_MANY && st->http == 429;
         bool bad = limited || err == E_UPSTREAM || err == E_UPSTREAM_TIMEOUT;
         s->trying = 0;

@@ -64,7 +64,7 @@ class Request:
         self.method, self.path = method, path
         self.headers = {k.lower(): v for k, v in headers.items()}
         self.time = time.monotonic()
-        self.status = None  # set when the head went out
+        self.status = None  # set when the head goes out
         self.sent = 0       # body bytes
 
     def __repr__(self):
@@ -633,11 +633,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         elif status not in (204, 304):
             lines.append(f"Content-Length: {step.get('length', len(body))}\r\n")
+        self.record.status = status
         try:
             self.wfile.write("".join(lines).encode("latin-1"))
             self.flood(step.get("flood", 0))
             self.wfile.write(b"\r\n")
-            self.record.status = status
             if self.command != "HEAD" and status not in (204, 304):
                 self.send_body(step, body, open_end == "chunked")
             if "length" in step and step["length"] != len(body):
