@@ -88,6 +88,11 @@ def gc_postgres(quick):
     return script("gcpush.py", "--db", "postgres", "--pushes", 300 if quick else 10000)
 
 
+@row("seeded bugs, each caught by the test that is for it: at least 95 %")
+def seeded_bugs(quick):
+    return script("seedbugs.py", "--every", 8 if quick else 1)
+
+
 @row("fuzz targets: 0 crashes")
 def fuzz(quick):
     os.environ.setdefault("FUZZ_SECONDS", "60")

@@ -230,6 +230,9 @@ def order(sweep, args):
         sweep.story.run()
         if sweep.story.unhappy:
             sweep.ledger.fail(f"without a fault: {sweep.story.unhappy}")
+    code, text = sweep.server.command("fsck", "--full")
+    if code != 0:
+        sweep.ledger.fail(f"fsck --full: exit {code}: {text.strip()}")
     sweep.server.kill()
     for text in sweep.shim.violations:
         sweep.ledger.fail(text)
