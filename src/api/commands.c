@@ -7,7 +7,7 @@
 #include "base/crypt.h"
 #include "blob/upload.h"
 #include "meta/user.h"
-#include "registry/gc.h"
+#include "registry/scrub.h"
 #include "rule/name.h"
 #include "rule/settings.h"
 
@@ -42,6 +42,21 @@ static int run_fsck(struct ctx *c, struct command_call *k)
         return too_many(k, "fsck [--full]");
     enum err e = fsck_run(c, full, k->say, k->arg, &report);
     return e == E_OK ? report.exit_code : command_failed(c, k, e);
+}
+
+static int run_scrub(struct ctx *c, struct command_call *k)
+{
+    struct scrub_report report;
+    struct str text;
+    int64_t rate = c->sv->settings->scrub_rate, age = 0;
+    bool ok = !command_option(k, "--rate", &text) || (str_to_i64(text, &rate) && rate >= 0);
+    ok = ok && (!command_option(k, "--older-than", &text) || (str_to_i64(text, &age) && age >= 0));
+    if (!ok || k->words.count)
+        return too_many(k, "scrub [--rate MIB] [--older-than SECONDS]");
+    enum err e = scrub_run(c, age, rate, k->say, k->arg, &report);
+    if (e != E_OK)
+        return command_failed(c, k, e);
+    return report.broken ? 2 : 0;
 }
 
 static enum err set_password(struct ctx *c, struct str name, struct str password)
@@ -103,6 +118,8 @@ const struct command commands[] = {
     {"gc", "gc [--grace SECONDS]", "delete blobs that nothing references", NULL, run_gc},
     {"fsck", "fsck [--full]", "check the store: exit 0 clean, 1 repaired, 2 needs you, 3 data lost",
      NULL, run_fsck},
+    {"scrub", "scrub [--rate MIB] [--older-than SECONDS]",
+     "hash blobs again: exit 0 all whole, 2 some are broken and quarantined", NULL, run_scrub},
     {"user passwd", "user passwd NAME", "set a user's password (asked for, or piped in)",
      "New password: ", run_passwd},
     {"user list", "user list", "name the users", NULL, run_users},

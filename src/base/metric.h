@@ -36,6 +36,8 @@
     X(blobs_stored, counter, "blobs stored")                                                       \
     X(gc_blobs, counter, "blobs deleted by garbage collection")                                    \
     X(gc_bytes, counter, "bytes freed by garbage collection")                                      \
+    X(scrub_blobs, counter, "blobs hashed again by scrub")                                         \
+    X(scrub_broken, counter, "blobs that scrub found missing or changed, now quarantined")         \
     X(evicted_artifacts, counter, "cached images that made room for others")                       \
     X(evicted_bytes, counter, "bytes freed by eviction")                                           \
     X(db_commits, counter, "durable database commits")                                             \

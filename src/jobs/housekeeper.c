@@ -12,6 +12,7 @@
 #include "registry/evict.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
+#include "registry/scrub.h"
 #include "registry/tally.h"
 #include "rule/settings.h"
 
@@ -19,9 +20,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define SCRUB_LOOK_S 600
+
 struct housekeeper {
     struct services *sv;
-    pthread_t thread;
+    pthread_t thread, scrubber;
+    bool scrubs;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
@@ -71,12 +75,12 @@ static void run_due(struct housekeeper *h, struct task *t, int64_t now)
     t->due_ms = now + every;
 }
 
-/* Sleeps a second or until the end; says whether to go on. */
-static bool rest(struct housekeeper *h)
+/* Sleeps so long or until the end; says whether to go on. */
+static bool rest(struct housekeeper *h, int64_t seconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
+    until.tv_sec += (time_t)seconds;
     pthread_mutex_lock(&h->lock);
     while (!h->stop && pthread_cond_timedwait(&h->wake, &h->lock, &until) == 0)
         ;
@@ -100,7 +104,23 @@ static void *housekeeper_thread(void *arg)
     do {
         for (size_t i = 0; i < COUNT(tasks); i++)
             run_due(h, &tasks[i], clock_mono_ms());
-    } while (rest(h));
+    } while (rest(h, 1));
+    return NULL;
+}
+
+/* On a thread of its own: a pass may take days. A blob is due when its last proof is old enough. */
+static void *scrub_thread(void *arg)
+{
+    struct housekeeper *h = arg;
+    const struct settings *set = h->sv->settings;
+    while (rest(h, i64_min(set->scrub_interval_s, SCRUB_LOOK_S))) {
+        struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
+        struct scrub_report report;
+        enum err e = scrub_run(&c, set->scrub_interval_s, set->scrub_rate, NULL, NULL, &report);
+        if (e != E_OK && !gc_stopping())
+            log_warn("housekeeper", "scrub: %s: %s", err_name(e), c.msg);
+        ctx_release(&c);
+    }
     return NULL;
 }
 
@@ -121,6 +141,10 @@ enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeepe
         free(h);
         return fail_errno(c, E_UNAVAILABLE, e, "no thread for housekeeping");
     }
+    h->scrubs = sv->settings->scrub_interval_s > 0 &&
+                pthread_create(&h->scrubber, NULL, scrub_thread, h) == 0;
+    if (sv->settings->scrub_interval_s > 0 && !h->scrubs)
+        log_warn("housekeeper", "no thread for scrub: it is left out");
     *out = h;
     return E_OK;
 }
@@ -132,9 +156,11 @@ void housekeeper_stop(struct housekeeper *h)
     gc_stop();
     pthread_mutex_lock(&h->lock);
     h->stop = true;
-    pthread_cond_signal(&h->wake);
+    pthread_cond_broadcast(&h->wake);
     pthread_mutex_unlock(&h->lock);
     pthread_join(h->thread, NULL);
+    if (h->scrubs)
+        pthread_join(h->scrubber, NULL);
     struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
     if (tally_flush(&c) != E_OK)
         log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);

@@ -40,6 +40,9 @@ STATEMENT known = SQL(
     "repo_blob l ON l.repository_id = r.id AND l.blob_id = b.id WHERE b.digest = $3 AND "
     "b.state <> 4");
 STATEMENT page_of = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id > $1 ORDER BY b.id LIMIT $2");
+STATEMENT unproven_of = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state IN (2, 3) AND "
+                            "b.verified_at < $1 ORDER BY b.verified_at, b.id LIMIT $2");
+STATEMENT set_verified = SQL("UPDATE blob SET verified_at = $2 WHERE id = $1");
 STATEMENT used_by = SQL("SELECT " COLUMNS " FROM artifact_blob x JOIN blob b ON b.id = x.blob_id "
                         "WHERE x.artifact_id = $1 ORDER BY b.id");
 
@@ -73,6 +76,19 @@ enum err blob_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out)
 {
     return sql_rows(c, &page_of, ARGS(A_I(after_id), A_I(n)), blob_fields, sizeof(struct blob),
                     out);
+}
+
+enum err blob_unproven(struct ctx *c, struct timestamp before, int64_t n, struct list *out)
+{
+    return sql_rows(c, &unproven_of, ARGS(A_T(before), A_I(n)), blob_fields, sizeof(struct blob),
+                    out);
+}
+
+enum err blob_verified(struct ctx *c, const struct i64s *ids)
+{
+    for (size_t i = 0; i < ids->count; i++)
+        TRY(sql_run(c, &set_verified, ARGS(A_I(ids->items[i]), A_T(c->tx->now)), NULL));
+    return E_OK;
 }
 
 enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out)

@@ -73,6 +73,11 @@ enum err gc_deleting(struct ctx *c, int64_t n, struct list *out);
 enum err gc_dead(struct ctx *c, int64_t blob_id, struct gc_blob *out); /* DELETING; E_NOT_FOUND */
 enum err gc_forget(struct ctx *c, int64_t blob_id);
 
+/* For scrub: blobs with bytes whose last proof is older than a time, the oldest first; and the note
+   that they have been proven now. */
+enum err blob_unproven(struct ctx *c, struct timestamp before, int64_t n, struct list *out);
+enum err blob_verified(struct ctx *c, const struct i64s *ids);
+
 /* For fsck: pages of all rows in id order. */
 enum err blob_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
 

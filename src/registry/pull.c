@@ -184,6 +184,23 @@ static enum err local_blob(struct ctx *c, const struct place *at, const struct d
     return E_OK;
 }
 
+/*
+ * A blob whose bytes were lost is not gone: 404 would make clients believe so. Except to the HEAD
+ * of one who may push: it asks what to upload, and the upload is what heals the blob.
+ */
+static enum err absent_blob(struct ctx *c, const struct place *at, const struct digest *d,
+                            bool head)
+{
+    struct blob blob;
+    if ((head && at->may_push) || !c->tx)
+        return unknown_blob(c, d);
+    enum err e =
+        blob_known(c, at->access->project.project_id, at->repository, digest_str(d), &blob);
+    if (e == E_OK && blob.state == STATE_QUARANTINED)
+        return fail(c, E_UNAVAILABLE, "the object of blob %s was lost", d->text);
+    return e == E_OK || e == E_NOT_FOUND ? unknown_blob(c, d) : e;
+}
+
 enum err pull_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
                    int64_t from, struct pulled_blob *out)
 {
@@ -193,5 +210,5 @@ enum err pull_blob(struct ctx *c, const struct place *at, const struct digest *d
             tx_end(c->tx);
         return proxy_blob(c, at, d, head, from, out);
     }
-    return e == E_NOT_FOUND ? unknown_blob(c, d) : e;
+    return e == E_NOT_FOUND ? absent_blob(c, at, d, head) : e;
 }

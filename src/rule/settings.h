@@ -44,6 +44,9 @@
     X(I64, gc_grace_s, "gc.grace_s", "86400", "age before an unused blob may be deleted")          \
     X(I64, gc_interval_s, "gc.interval_s", "600", "pause between garbage collections; 0 = never")  \
     X(I64, gc_lease_s, "gc.lease_s", "86400", "time that a pushed blob waits for its manifest")    \
+    X(I64, scrub_rate, "scrub.rate", "20", "MiB a second that scrub reads; 0 = no limit")          \
+    X(I64, scrub_interval_s, "scrub.interval_s", "2592000",                                        \
+      "age of a blob's last proof at which it is hashed again; 0 = never")                         \
     X(I64, upload_expiry_s, "upload.expiry_s", "86400", "life of an unfinished upload")            \
     X(I64, token_expiry_s, "token.expiry_s", "1800", "life of a registry token")                   \
     X(I64, session_timeout_s, "session.timeout_s", "3600", "life of an idle browser session")      \

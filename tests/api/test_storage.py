@@ -103,6 +103,7 @@ def test_missing_object_is_not_404(start):
             os.unlink(path)
     url = "/v2/library/a/blobs/" + sha256(b"x" * 1000)
     assert server.admin.get(url).status == 503
+    assert server.admin.get(url).status == 503  # and stays so
     status, said = command(server, "fsck")
     assert status == 3 and "library/a:v1" in said, said
     server.admin.push_blob("library/a", b"x" * 1000)

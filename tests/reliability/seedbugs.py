@@ -76,6 +76,8 @@ def passes(test):
     if wrong:
         raise RuntimeError(wrong[-1500:])
     text, code = run(command, LIMIT_S, COVE_BIN=os.path.join(COPY, "build/dev/cove"))
+    if code == 124:
+        raise RuntimeError(f"{test}: not done in {LIMIT_S} s: {text[-500:]}")
     return code == 0, text
 
 
@@ -105,7 +107,7 @@ class Bug:
                     return "caught", text
             return "MISSED", said
         except RuntimeError as why:
-            return "does not build", str(why)
+            return "does not run", str(why)
         finally:
             self.patch("-R")
 
