@@ -8,7 +8,9 @@
 #include "base/fd.h"
 #include "net/address.h"
 #include "net/url.h"
+#include "rule/cron.h"
 #include "rule/evict.h"
+#include "rule/floor.h"
 #include "rule/name.h"
 
 #include <stdlib.h>
@@ -42,6 +44,7 @@ static const struct {
     {"token.expiry_s", 1, 86400},
     {"session.timeout_s", 1, 31536000},
     {"proxy.budget_ms", 0, 600000},
+    {"proxy.refresh_days", 1, 3650},
     {"upload.expiry_s", 1, 31536000},
 };
 
@@ -57,9 +60,10 @@ static const struct {
 static const char *const cidr_lists[] = {"mirror.allow", "forwarded.from", "outbound.allow"};
 
 /* Keys that a running server takes over on SIGHUP; all others keep their value. */
-static const char *const reloadable[] = {"mirror.allow",   "mirror.hosts",    "log.level",
-                                         "log.access",     "proxy.offline",   "proxy.range",
-                                         "proxy.window_s", "proxy.budget_ms", "proxy.free_floor"};
+static const char *const reloadable[] = {
+    "mirror.allow",     "mirror.hosts",      "log.level",      "log.access",
+    "proxy.offline",    "proxy.range",       "proxy.window_s", "proxy.budget_ms",
+    "proxy.free_floor", "proxy.quota_floor", "proxy.refresh",  "proxy.refresh_days"};
 
 struct reader {
     struct ctx *c;
@@ -149,6 +153,11 @@ static enum err check_text(struct reader *rd, const struct key *k, struct str te
     if (strcmp(k->name, "proxy.free_floor") == 0 && !evict_floor(text, 0, &floor))
         return BAD(rd, "%s must be bytes such as 20GiB or a part such as 10%%, not \"%.*s\"",
                    k->name, STR(text));
+    struct cron cron;
+    const char *wrong =
+        text.n && strcmp(k->name, "proxy.refresh") == 0 ? cron_parse(text, &cron) : NULL;
+    if (wrong)
+        return BAD(rd, "%s must be six fields such as \"0 0 3 * * *\": %s", k->name, wrong);
     for (size_t i = 0; i < COUNT(choices); i++)
         if (strcmp(choices[i].name, k->name) == 0 &&
             !str_contains(str_of(choices[i].words), str_fmt(&rd->c->mem, " %.*s ", STR(text))))
@@ -182,6 +191,9 @@ static enum err set_list(struct reader *rd, const struct key *k, struct strs lis
             cidr_parse(rd->c, list.items[i], &range) != E_OK)
             return BAD(rd, "%s: \"%.*s\" is no address range such as 10.0.0.0/8", k->name,
                        STR(list.items[i]));
+        if (strcmp(k->name, "proxy.quota_floor") == 0 && !floor_good(list.items[i]))
+            return BAD(rd, "%s: \"%.*s\" is no share such as 10%%, number or registry=25%%",
+                       k->name, STR(list.items[i]));
         list.items[i] = str_dup(rd->mem, list.items[i]);
     }
     memcpy((char *)rd->out + k->off, &list, sizeof list);

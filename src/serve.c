@@ -17,11 +17,13 @@
 #include "blob/store.h"
 #include "config.h"
 #include "jobs/housekeeper.h"
+#include "jobs/refresher.h"
 #include "meta/store.h"
 #include "meta/user.h"
 #include "net/client.h"
 #include "net/server.h"
 #include "peer/oci.h"
+#include "registry/burn.h"
 #include "registry/condition.h"
 #include "registry/declared.h"
 #include "registry/flight.h"
@@ -55,6 +57,7 @@ struct life {
     atomic_bool failed;
     pthread_t signals;
     struct housekeeper *keeper;
+    struct refresher *refresher;
     struct control *control;
     struct str config;
 };
@@ -191,6 +194,7 @@ static enum err open_outside(struct life *l)
         return fail(&l->c, E_INTERNAL, "out of memory");
     TRY(ledger_load(&l->c));
     metric_collect(ledger_metric, NULL);
+    metric_collect(burn_metric, NULL);
     metric_collect(conditions_metric, flights_conditions(l->sv.flights));
     return E_OK;
 }
@@ -340,6 +344,7 @@ int serve(struct str config)
     }
     if (pthread_create(&l.signals, NULL, wait_for_signals, &l) != 0 ||
         housekeeper_start(&l.c, &l.sv, &l.keeper) != E_OK ||
+        refresher_start(&l.c, &l.sv, &l.refresher) != E_OK ||
         control_start(&l.c, &l.sv, l.settings.data, &l.control) != E_OK) {
         fprintf(stderr, "cove: %s\n", l.c.msg[0] ? l.c.msg : "no thread could be started");
         return 1;
@@ -354,8 +359,9 @@ int serve(struct str config)
     say_ready(&l, since);
     bool ended = server_run(l.server);
     pthread_join(l.signals, NULL);
+    ended = refresher_stop(l.refresher) && ended;
     if (!ended) {
-        log_warn("serve", "requests still ran after the drain; leaving them");
+        log_warn("serve", "requests or fetches still ran after the drain; leaving them");
         housekeeper_stop(l.keeper);
         log_stop();
         _exit(atomic_load(&l.failed) ? 1 : 0);

@@ -27,6 +27,12 @@ static enum err list_quota(struct call *r)
 
 const struct route cove_routes[] = {
     {HTTP_GET, "/quota", "listUpstreamQuota", SYSTEM(REGISTRY, LIST), NO_BODY, list_quota, 0},
+    {HTTP_GET, "/upstreams", "listUpstreams", SYSTEM(REGISTRY, LIST), NO_BODY, list_upstreams, 0},
+    {HTTP_GET, "/upstreams/{id}/quota", "getUpstreamQuota", SYSTEM(REGISTRY, READ), NO_BODY,
+     upstream_quota_series, 0, QUERY(struct use_query, series_query_fields)},
+    {HTTP_GET, "/upstreams/{id}/consumers", "listUpstreamConsumers", SYSTEM(REGISTRY, READ),
+     NO_BODY, list_consumers, 0, QUERY(struct use_query, consumers_query_fields)},
+    {HTTP_POST, "/refresh", "startRefresh", SYSTEM(REGISTRY, UPDATE), NO_BODY, start_refresh, 0},
     {HTTP_GET, "/moves", "listTagMovesEverywhere", LOGIN, NO_BODY, list_all_moves, ROUTE_READ,
      QUERY(struct moves_query, all_moves_query_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/moves", "listTagMoves",

@@ -21,4 +21,15 @@ extern const struct field point_fields[], release_query_fields[];
 
 handler list_moves, list_all_moves, resolve_tag, point, release;
 
+/* ---- pull limits and who uses them: upstreams.c ------------------------------------------- */
+
+struct use_query {
+    struct timestamp from, to;
+    struct str credential;
+    int64_t window;
+};
+extern const struct field series_query_fields[], consumers_query_fields[];
+
+handler list_upstreams, upstream_quota_series, list_consumers, start_refresh;
+
 #endif

@@ -9,6 +9,8 @@
 #include "blob/upload.h"
 #include "meta/store.h"
 #include "meta/tag.h"
+#include "meta/upstream_use.h"
+#include "registry/burn.h"
 #include "registry/evict.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
@@ -36,6 +38,14 @@ static enum err sweep_sessions(struct ctx *c)
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(session_sweep(c));
+    return tx_commit(&tx);
+}
+
+static enum err sweep_use(struct ctx *c)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(upstream_use_sweep(c));
     return tx_commit(&tx);
 }
 
@@ -95,6 +105,8 @@ static void *housekeeper_thread(void *arg)
     struct task tasks[] = {
         {"pull counts", tally_flush, 1000, 0, -60000},
         {"quota ledger", ledger_flush, 5000, 0, -60000},
+        {"use of pull limits", burn_flush, 5000, 0, -60000},
+        {"old use of pull limits", sweep_use, 600000, 0, -60000},
         {"upload sweep", upload_sweep, 60000, 0, -60000},
         {"held tag sweep", sweep_seen, 3600000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
@@ -164,6 +176,8 @@ void housekeeper_stop(struct housekeeper *h)
     struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
     if (tally_flush(&c) != E_OK)
         log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);
+    if (burn_flush(&c) != E_OK)
+        log_warn("housekeeper", "the last use of pull limits is lost: %s", c.msg);
     if (ledger_flush(&c) != E_OK)
         log_warn("housekeeper", "the last word on pull limits is lost: %s", c.msg);
     ctx_release(&c);

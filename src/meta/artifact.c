@@ -43,6 +43,7 @@ const struct field artifact_ref_fields[] = {
     FIELD(struct artifact_ref, platform, F_RO | F_OMIT, 0),
     FIELD(struct artifact_ref, annotations, F_RO | F_OMIT, 0),
     FIELD(struct artifact_ref, urls, F_RO | F_OMIT, 0),
+    FIELD(struct artifact_ref, pull_time, F_ROW, 0),
     FIELDS_END,
 };
 
@@ -119,8 +120,9 @@ STATEMENT one_by_digest = SQL("SELECT " COLUMNS " FROM " FROM
                               " WHERE a.repository_id = $1 AND a.digest = $2 AND a.state <> 1");
 STATEMENT children_of = SQL(
     "SELECT k.parent_id AS parent_id, k.child_id AS child_id, a.digest AS child_digest, k.platform "
-    "AS platform, k.annotations AS annotations, k.urls AS urls FROM artifact_child k JOIN artifact "
-    "a ON a.id = k.child_id WHERE k.parent_id = $1 ORDER BY k.position");
+    "AS platform, k.annotations AS annotations, k.urls AS urls, a.pull_time AS pull_time FROM "
+    "artifact_child k JOIN artifact a ON a.id = k.child_id WHERE k.parent_id = $1 ORDER BY "
+    "k.position");
 STATEMENT referrers_of =
     SQL("SELECT " COLUMNS ", a.payload AS payload FROM " FROM " WHERE a.repository_id = $1 AND "
         "a.subject_digest = $2 AND a.subject_digest <> '' AND a.state = 2 AND ($3 = '' OR "

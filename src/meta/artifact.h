@@ -71,6 +71,7 @@ struct artifact_ref { /* Harbor's Reference */
     struct str child_digest;
     struct raw_json platform, annotations;
     struct strs urls;
+    struct timestamp pull_time; /* of the child */
 };
 extern const struct field artifact_ref_fields[];
 /* Referrers of a subject, with payload, oldest first (OCI Distribution Spec, "Listing Referrers").

@@ -329,9 +329,9 @@ STATEMENT seen_put =
 STATEMENT seen_sweep = SQL("DELETE FROM tag_seen WHERE first_seen < $1");
 STATEMENT pulled_since =
     SQL("SELECT t.id AS id, t.name AS name, r.name AS repository_name, p.id AS project_id, p.name "
-        "AS project_name FROM tag t JOIN repository r ON r.id = t.repository_id JOIN project p ON "
-        "p.id = r.project_id WHERE p.registry_id IS NOT NULL AND t.pull_time >= $1 AND t.id > $2 "
-        "ORDER BY t.id LIMIT $3");
+        "AS project_name FROM tag t JOIN artifact a ON a.id = t.artifact_id JOIN repository r ON "
+        "r.id = t.repository_id JOIN project p ON p.id = r.project_id WHERE p.registry_id IS NOT "
+        "NULL AND (t.pull_time >= $1 OR a.pull_time >= $1) AND t.id > $2 ORDER BY t.id LIMIT $3");
 
 enum err tag_seen_get(struct ctx *c, int64_t repository_id, struct str name, struct tag_seen *out)
 {

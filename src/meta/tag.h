@@ -79,7 +79,8 @@ enum err tag_seen_get(struct ctx *c, int64_t repository_id, struct str name, str
 enum err tag_seen_put(struct ctx *c, const struct tag_seen *s);
 enum err tag_seen_sweep(struct ctx *c); /* rows of half a year ago */
 
-/* Tags of proxy projects that somebody pulled since then, in the order of their ids. */
+/* Tags of proxy projects that somebody pulled since then, by name or by the digest that they have
+   (as containerd does), in the order of their ids. */
 struct tag_pulled {
     int64_t id, project_id;
     struct str name, repository_name, project_name;

@@ -161,6 +161,27 @@ void condition_look(struct conditions *cs, const struct endpoint *e, enum condit
     pthread_mutex_unlock(&cs->lock);
 }
 
+void condition_peek(struct conditions *cs, const struct endpoint *e, struct condition *out)
+{
+    *out = (struct condition){.state = ENDPOINT_OPEN};
+    int64_t now = clock_mono_ms();
+    pthread_mutex_lock(&cs->lock);
+    const struct state *s = state_of(cs, e);
+    int64_t until = s ? i64_max(s->until, s->trying) : 0;
+    if (s && (s->open || s->busy) && now < until) {
+        out->state = s->busy ? ENDPOINT_BUSY : ENDPOINT_BROKEN;
+        out->retry_after_s = i64_max(1, seconds_up(until - now));
+    } else if (s && s->limited && now < s->limit_until) {
+        out->state = ENDPOINT_PULL_LIMIT;
+        out->retry_after_s = seconds_up(s->limit_until - now);
+    }
+    if (out->state != ENDPOINT_OPEN) {
+        out->status = s->status;
+        memcpy(out->reason, s->reason, sizeof out->reason);
+    }
+    pthread_mutex_unlock(&cs->lock);
+}
+
 int condition_status(enum err err, const struct oci_status *st)
 {
     if (st->http == 429)

@@ -9,6 +9,9 @@
 
 #include "base/log.h"
 #include "meta/store.h"
+#include "meta/upstream_use.h"
+#include "rule/floor.h"
+#include "rule/settings.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -16,12 +19,12 @@
 
 #define LINES_MAX 256
 #define FLUSH_MS 5000
-#define FLOOR_LEAST 5
 
 struct line {
     int64_t endpoint_id;
     char endpoint[128], credential[256], source[128];
     int64_t limit, remaining, window_s;
+    int64_t floor; /* as reckoned last; -1 = not yet */
     struct timestamp seen_at;
     int64_t written_ms;
     bool dirty;
@@ -53,7 +56,8 @@ static struct line *find(int64_t endpoint_id, struct str credential, bool make)
     if (!make || line_count == LINES_MAX)
         return NULL;
     struct line *l = &lines[line_count++];
-    *l = (struct line){.endpoint_id = endpoint_id, .limit = -1, .remaining = -1, .window_s = -1};
+    *l = (struct line){
+        .endpoint_id = endpoint_id, .limit = -1, .remaining = -1, .window_s = -1, .floor = -1};
     set_text(l->credential, sizeof l->credential, credential);
     return l;
 }
@@ -99,8 +103,17 @@ static enum err flush(struct ctx *c, bool all)
         return E_OK;
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         TRY(upstream_quota_put(c, &due[i]));
+        if (due[i].remaining >= 0)
+            TRY(upstream_use_add(c, &(struct upstream_use){
+                                        .endpoint_id = due[i].endpoint_id,
+                                        .at = due[i].seen_at,
+                                        .principal = due[i].credential,
+                                        .remaining = due[i].remaining,
+                                        .limit_pulls = due[i].limit_pulls,
+                                    }));
+    }
     return tx_commit(&tx);
 }
 
@@ -122,6 +135,8 @@ void ledger_note(struct ctx *c, const struct endpoint *e, const struct oci_statu
         l->limit = st->limit >= 0 ? st->limit : l->limit;
         l->remaining = st->remaining;
         l->window_s = st->window_s > 0 ? st->window_s : l->window_s;
+        if (l->limit > 0)
+            l->floor = floor_of(c->sv->settings->proxy_quota_floor, e->name, l->limit);
         l->seen_at = clock_now();
         l->dirty = true;
         due = !l->written_ms || clock_mono_ms() - l->written_ms >= FLUSH_MS;
@@ -188,13 +203,13 @@ enum err ledger_list(struct ctx *c, struct ledger_line **out, size_t *count)
     return E_OK;
 }
 
-bool ledger_spare(const struct endpoint *e)
+bool ledger_spare(struct ctx *c, const struct endpoint *e)
 {
     bool spare = true;
     pthread_mutex_lock(&lock);
     const struct line *l = find(e->id, credential_of(e), false);
     if (l && l->limit > 0 && l->remaining >= 0)
-        spare = l->remaining > i64_max(FLOOR_LEAST, l->limit / 10);
+        spare = l->remaining > floor_of(c->sv->settings->proxy_quota_floor, e->name, l->limit);
     /* A window that has passed since gives everything back. */
     if (l && !spare && l->window_s > 0)
         spare = clock_now().us - l->seen_at.us > l->window_s * SECOND_US;
@@ -236,6 +251,8 @@ void ledger_metric(struct buf *out, void *unused)
               offsetof(struct line, limit));
         gauge(out, "upstream_quota_remaining", "pulls left in the window",
               offsetof(struct line, remaining));
+        gauge(out, "upstream_quota_floor", "pulls that background work leaves to people",
+              offsetof(struct line, floor));
     }
     pthread_mutex_unlock(&lock);
 }

@@ -24,8 +24,8 @@ struct ledger_line {
 /* All lines, sorted by endpoint. */
 enum err ledger_list(struct ctx *c, struct ledger_line **out, size_t *count);
 /* May work that nobody waits for (prefetch, refresh) take a pull, or does the rest belong to
-   people? The floor is a tenth of the limit, at least 5. */
-bool ledger_spare(const struct endpoint *e);
+   people (proxy.quota_floor)? */
+bool ledger_spare(struct ctx *c, const struct endpoint *e);
 
 void ledger_metric(struct buf *out, void *unused);
 

@@ -14,6 +14,7 @@
 #include "registry/flight.h"
 #include "registry/ledger.h"
 #include "registry/mirror.h"
+#include "registry/prefetch_inside.h"
 #include "registry/proxy.h"
 #include "rule/manifest.h"
 #include "rule/name.h"
@@ -87,13 +88,6 @@ static void line(progress_fn *say, void *arg, const char *fmt, ...)
 /* ---- names
  * ------------------------------------------------------------------------------------------- */
 
-struct target {
-    struct project_access access;
-    struct principal principal; /* anonymous: the rights were the command's */
-    struct place at;
-    struct str reference;
-};
-
 /* "path:tag", "path@digest" or "path": the reference goes out of *name. */
 static struct str take_reference(struct str *name)
 {
@@ -115,7 +109,7 @@ static struct str take_reference(struct str *name)
 }
 
 /* A project of that name, or the project that serves that host. */
-static enum err find_project(struct ctx *c, struct str first, struct target *t)
+static enum err find_project(struct ctx *c, struct str first, struct prefetch_target *t)
 {
     bool host = str_find(first, '.') >= 0 || str_find(first, ':') >= 0;
     CLEANUP(tx_end) struct tx tx = {0};
@@ -131,10 +125,11 @@ static enum err find_project(struct ctx *c, struct str first, struct target *t)
     return E_OK;
 }
 
-static enum err find_target(struct ctx *c, struct str name, bool with_reference, struct target *t)
+static enum err find_target(struct ctx *c, struct str name, bool with_reference,
+                            struct prefetch_target *t)
 {
     struct str path = str_trim(name);
-    *t = (struct target){0};
+    *t = (struct prefetch_target){0};
     if (with_reference)
         t->reference = take_reference(&path);
     struct str first = str_cut(&path, '/');
@@ -153,19 +148,19 @@ static enum err find_target(struct ctx *c, struct str name, bool with_reference,
 /* ---- pulling
  * ------------------------------------------------------------------------------------------ */
 
-static enum err pull_manifest_now(struct ctx *c, const struct target *t, struct str reference,
-                                  struct pulled_manifest *out)
+enum err prefetch_manifest(struct ctx *c, const struct prefetch_target *t, struct str reference,
+                           struct pulled_manifest *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    if (!ledger_spare(&t->access.endpoint))
+    if (!ledger_spare(c, &t->access.endpoint))
         return fail(c, E_TOO_MANY, "the rest of the pull limit of %.*s is kept for people",
                     STR(t->access.endpoint.name));
     TRY(tx_read(c, &tx));
     return pull_manifest(c, &t->at, reference, false, out);
 }
 
-static enum err pull_blob_now(struct ctx *c, const struct target *t, const struct descriptor *d,
-                              struct prefetch_report *report)
+static enum err pull_blob_now(struct ctx *c, const struct prefetch_target *t,
+                              const struct descriptor *d, struct prefetch_report *report)
 {
     struct digest digest;
     struct pulled_blob b = {.body = {.fd = -1}};
@@ -200,8 +195,8 @@ static bool fits(struct ctx *c, struct raw_json platform, struct str want)
     return str_eq(os, want_os) && str_eq(arch, want_arch) && (!want.n || str_eq(variant, want));
 }
 
-static enum err pull_image(struct ctx *c, const struct target *t, const struct pulled_manifest *p,
-                           struct prefetch_report *report)
+enum err prefetch_content(struct ctx *c, const struct prefetch_target *t,
+                          const struct pulled_manifest *p, struct prefetch_report *report)
 {
     struct manifest m;
     TRY(manifest_parse(c, p->payload, p->media_type, &m));
@@ -214,8 +209,9 @@ static enum err pull_image(struct ctx *c, const struct target *t, const struct p
     return E_OK;
 }
 
-static enum err pull_children(struct ctx *c, const struct target *t, const struct manifest *index,
-                              struct str platform, struct prefetch_report *report)
+static enum err pull_children(struct ctx *c, const struct prefetch_target *t,
+                              const struct manifest *index, struct str platform,
+                              struct prefetch_report *report)
 {
     size_t taken = 0;
     for (size_t i = 0; i < index->child_count; i++) {
@@ -224,24 +220,24 @@ static enum err pull_children(struct ctx *c, const struct target *t, const struc
         if (!fits(c, d->platform, platform))
             continue;
         taken++;
-        TRY(pull_manifest_now(c, t, d->digest, &child));
+        TRY(prefetch_manifest(c, t, d->digest, &child));
         if (media_is_index(child.media_type)) /* an index in an index: named, not followed */
             continue;
-        TRY(pull_image(c, t, &child, report));
+        TRY(prefetch_content(c, t, &child, report));
     }
     if (!taken)
         return fail(c, E_NOT_FOUND, "the index has no manifest for %.*s", STR(platform));
     return E_OK;
 }
 
-static enum err prefetch_target(struct ctx *c, const struct target *t, struct str platform,
+static enum err prefetch_target(struct ctx *c, const struct prefetch_target *t, struct str platform,
                                 struct str *digest_out, struct prefetch_report *report)
 {
     struct pulled_manifest p;
-    TRY(pull_manifest_now(c, t, t->reference, &p));
+    TRY(prefetch_manifest(c, t, t->reference, &p));
     *digest_out = p.digest;
     if (!media_is_index(p.media_type))
-        return pull_image(c, t, &p, report);
+        return prefetch_content(c, t, &p, report);
     struct manifest index;
     TRY(manifest_parse(c, p.payload, p.media_type, &index));
     report->manifests++;
@@ -253,7 +249,7 @@ enum err prefetch_image(struct ctx *outer, struct str name, struct str platform,
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = outer->sv, .actor = outer->actor};
     struct prefetch_report r = {.images = 1};
-    struct target t;
+    struct prefetch_target t;
     struct str digest = NO_STR;
     enum err err = find_target(&c, name, true, &t);
     if (err == E_OK)
@@ -275,7 +271,7 @@ enum err prefetch_image(struct ctx *outer, struct str name, struct str platform,
  * ------------------------------------------------------------------------------ */
 
 /* The cached repositories of the target, all or the one that it names, sorted by name. */
-static enum err cached(struct ctx *c, const struct target *t, struct strs *out)
+static enum err cached(struct ctx *c, const struct prefetch_target *t, struct strs *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct list_query q = {.page = 1, .page_size = PAGE, .sort = {S("name")}, .sort_count = 1};
@@ -297,7 +293,7 @@ static enum err cached(struct ctx *c, const struct target *t, struct strs *out)
     return E_OK;
 }
 
-static enum err tags_of(struct ctx *c, const struct target *t, struct strs *out)
+static enum err tags_of(struct ctx *c, const struct prefetch_target *t, struct strs *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct repository repo;
@@ -306,12 +302,12 @@ static enum err tags_of(struct ctx *c, const struct target *t, struct strs *out)
     return tag_names(c, repo.id, NO_STR, 100000, out);
 }
 
-static void refresh_tag(struct ctx *outer, const struct target *t, struct str tag, progress_fn *say,
-                        void *arg, struct prefetch_report *r)
+static void refresh_tag(struct ctx *outer, const struct prefetch_target *t, struct str tag,
+                        progress_fn *say, void *arg, struct prefetch_report *r)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = outer->sv, .actor = outer->actor};
     struct pulled_manifest p;
-    enum err err = pull_manifest_now(&c, t, tag, &p);
+    enum err err = prefetch_manifest(&c, t, tag, &p);
     r->images++;
     r->failed += err != E_OK || p.stale;
     if (err == E_OK && p.outcome == OUTCOME_MISS)
@@ -323,7 +319,7 @@ static void refresh_tag(struct ctx *outer, const struct target *t, struct str ta
 enum err prefetch_refresh(struct ctx *c, struct str name, progress_fn *say, void *arg,
                           struct prefetch_report *out)
 {
-    struct target t;
+    struct prefetch_target t;
     struct strs repositories = {0};
     TRY(find_target(c, name, false, &t));
     TRY(cached(c, &t, &repositories));
@@ -340,7 +336,7 @@ enum err prefetch_refresh(struct ctx *c, struct str name, progress_fn *say, void
 enum err prefetch_purge(struct ctx *c, struct str name, progress_fn *say, void *arg,
                         struct prefetch_report *out)
 {
-    struct target t;
+    struct prefetch_target t;
     struct strs repositories = {0};
     TRY(find_target(c, name, false, &t));
     TRY(cached(c, &t, &repositories));

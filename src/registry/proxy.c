@@ -182,6 +182,16 @@ static void give_answer(struct pull *p)
     metric_add(p->said.joined ? M_proxy_coalesced : M_proxy_misses, 1);
 }
 
+/* The tag's row, for the count of its pulls; 0 = none. */
+static int64_t tag_id(struct pull *p, int64_t repository_id, struct str tag)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct tag t = {0};
+    if (!tag.n || tx_read(p->c, &tx) != E_OK || tag_by_name(p->c, repository_id, tag, &t) != E_OK)
+        return 0;
+    return t.id;
+}
+
 /* The manifest is stored by now (or cannot be); the pull is counted under its row. A tag whose
    fetch was another's gets its row here. */
 static void settle_fetched(struct pull *p, struct str tag)
@@ -206,7 +216,7 @@ static void settle_fetched(struct pull *p, struct str tag)
             log_warn("proxy", "cannot move tag %.*s: %s", STR(tag), c->msg);
     }
     if (!p->at->background)
-        tally_pull(row.repository_id, row.artifact_id, row.tag_id);
+        tally_pull(row.repository_id, row.artifact_id, tag_id(p, row.repository_id, tag));
 }
 
 static enum err ask_get(struct pull *p, struct str ref, struct str tag)

@@ -39,6 +39,11 @@
       "give up a blob's connection below 1 KiB/s for so long, and resume")                         \
     X(STR, proxy_free_floor, "proxy.free_floor", "",                                               \
       "bytes or percent of the file system that proxy caches leave free")                          \
+    X(LIST, proxy_quota_floor, "proxy.quota_floor", "10%",                                         \
+      "part of a pull limit kept for people: 10%, 20, or registry=25%")                            \
+    X(STR, proxy_refresh, "proxy.refresh", "", "when cached tags are looked at: six-field cron")   \
+    X(I64, proxy_refresh_days, "proxy.refresh_days", "7",                                          \
+      "those that were pulled in so many days")                                                    \
     X(I64, server_threads, "server.threads", "4096", "most requests being answered at once")       \
     X(I64, server_connections, "server.connections", "12000", "most open client connections")      \
     X(I64, gc_grace_s, "gc.grace_s", "86400", "age before an unused blob may be deleted")          \
