@@ -353,7 +353,7 @@ static enum err fs_space(struct ctx *c, void *place, int64_t *free_out, int64_t 
 {
     struct fs *fs = place;
     struct statvfs v;
-    if (fstatvfs(fs->dir_fd, &v) != 0)
+    if (fstatvfs(fs->data_fd, &v) != 0)
         return io_error(c, errno, "statvfs", "data");
     *free_out = (int64_t)v.f_bavail * (int64_t)v.f_frsize;
     *total_out = (int64_t)v.f_blocks * (int64_t)v.f_frsize;

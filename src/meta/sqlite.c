@@ -25,6 +25,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -387,13 +388,32 @@ static int count_pages(void *arg, sqlite3 *h UNUSED, const char *name UNUSED, in
     return SQLITE_OK;
 }
 
+/* A file system that turned read-only (the kernel does so after an error) is no reason to stop:
+   nothing was changed, nothing is promised, and what is stored can still be read. Asked by a try,
+   because SQLite does not keep the reason. */
+static bool is_read_only(const struct sqlite *q)
+{
+    char path[4096];
+    int n = snprintf(path, sizeof path, "%.*s-probe", STR(q->path));
+    if (n < 0 || (size_t)n >= sizeof path)
+        return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    bool read_only = fd < 0 && errno == EROFS;
+    if (fd >= 0) {
+        close(fd);
+        unlink(path);
+    }
+    return read_only;
+}
+
 /* Readers may hold the log back: the next try comes when it has grown by as much again. */
 static void checkpoint(struct sqlite *q)
 {
     int log = 0, moved = 0;
     int code =
         sqlite3_wal_checkpoint_v2(q->writer->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
-    if ((code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CORRUPT) {
+    bool failed = (code & 0xff) == SQLITE_IOERR && !is_read_only(q);
+    if (failed || (code & 0xff) == SQLITE_CORRUPT) {
         log_error("meta", "checkpoint failed, stopping: %s", sqlite3_errmsg(q->writer->handle));
         abort();
     }
@@ -411,7 +431,7 @@ static void group_close(struct sqlite *q)
         e = e == E_OK ? E_UNAVAILABLE : e;
     } else if (e == E_OK && g->members > 0) {
         int code = simple(q->writer->commit);
-        if ((code & 0xff) == SQLITE_IOERR) {
+        if ((code & 0xff) == SQLITE_IOERR && !is_read_only(q)) {
             log_error("meta", "COMMIT failed, stopping: %s", sqlite3_errmsg(h));
             abort();
         }

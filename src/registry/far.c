@@ -25,7 +25,8 @@ struct far {
     struct arena mem;
     struct endpoint endpoint;
     struct str repository;
-    int64_t from, limit; /* bytes that come this way: [from, limit) */
+    int64_t project_id, rate; /* whose bytes these are, bytes per second */
+    int64_t from, limit;      /* bytes that come this way: [from, limit) */
 
     pthread_mutex_t lock;
     pthread_cond_t more, room;
@@ -92,6 +93,8 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
     struct far *r = arg;
     const char *p = bytes;
     n = size_min(n, (size_t)(r->limit - r->have));
+    struct flights *fs = r->flight->fs;
+    pace_take(fs->paces, r->project_id, r->rate, (int64_t)n, &fs->stopping);
     while (n)
         TRY(put_part(r, &p, &n));
     return r->have == r->limit ? E_RANGE : E_OK;
@@ -217,6 +220,8 @@ enum err far_source(struct ctx *c, struct flight *f, const struct place *at, int
         .source = {.fd = -1, .until = far_until, .read = far_read, .release = far_release},
         .base = base,
         .flight = f,
+        .project_id = f->places[0]->access->project.project_id,
+        .rate = f->limit,
         .from = from,
         .limit = size - FLIGHT_TAIL,
         .sent = from,

@@ -24,6 +24,8 @@
 #define LEADERS_EACH 64
 #define LEADERS_ALL 256
 #define LEADER_WAIT_MS 30000
+#define LINE_WAIT_MS 30000 /* in the line of a project with max_upstream_conn */
+#define LINE_RETRY_S 5
 
 struct flights *flights_new(struct services *sv)
 {
@@ -35,7 +37,13 @@ struct flights *flights_new(struct services *sv)
     fs->conditions = conditions_new();
     fs->crew = crew_new(LEADERS_EACH, LEADERS_ALL);
     fs->asks = asks_new(sv);
-    if (!fs->conditions || !fs->crew || !fs->asks) {
+    fs->paces = paces_new();
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(&fs->left, &a);
+    pthread_condattr_destroy(&a);
+    if (!fs->conditions || !fs->crew || !fs->asks || !fs->paces) {
         flights_free(fs);
         return NULL;
     }
@@ -50,6 +58,8 @@ void flights_free(struct flights *fs)
     asks_free(fs->asks);
     crew_free(fs->crew);
     conditions_free(fs->conditions);
+    paces_free(fs->paces);
+    pthread_cond_destroy(&fs->left);
     map_release(&fs->table);
     pthread_mutex_destroy(&fs->lock);
     free(fs);
@@ -116,6 +126,7 @@ void flight_leave_table(struct flight *f)
 {
     if (map_get(&f->fs->table, digest_str(&f->digest)) == f)
         (void)map_remove(&f->fs->table, digest_str(&f->digest));
+    pthread_cond_broadcast(&f->fs->left);
 }
 
 int64_t flight_released(const struct flight *f)
@@ -188,29 +199,41 @@ static bool joinable(struct flight *f)
     return ok;
 }
 
-/* Has the project as many flights as it may have? Under fs->lock. */
-static bool is_full(struct flights *fs, const struct flight_want *w)
+/* A place in the line of those who may not begin a flight yet. */
+struct line {
+    struct line *next;
+    int64_t project_id;
+};
+
+/* Has the project as many flights as it may have, or is somebody before us in its line? Under
+   fs->lock. */
+static bool must_wait(struct flights *fs, const struct flight_want *w, const struct line *me)
 {
     int64_t project = w->at->access->project.project_id, n = 0;
     struct map_entry *e;
-    for (size_t at = 0; w->most > 0 && (e = map_next(&fs->table, &at));)
+    if (w->most <= 0)
+        return false;
+    for (const struct line *l = fs->line; l && l != me; l = l->next)
+        if (l->project_id == project)
+            return true;
+    for (size_t at = 0; (e = map_next(&fs->table, &at));)
         n += ((struct flight *)e->value)->places[0]->access->project.project_id == project;
-    return w->most > 0 && n >= w->most;
+    return n >= w->most;
 }
 
-/* The flight of the digest, begun when there is none; NULL: out of memory or leaders, or *full. */
-static struct flight *find_or_begin(struct flights *fs, const struct flight_want *w, bool *led,
-                                    bool *full)
+/* The flight of the digest, begun when there is none; NULL: out of memory or leaders, or *full.
+   Under fs->lock. */
+static struct flight *find_or_begin(struct flights *fs, const struct flight_want *w,
+                                    const struct line *me, bool *led, bool *full)
 {
-    pthread_mutex_lock(&fs->lock);
     struct flight *f = map_get(&fs->table, digest_str(w->digest));
     *led = !f || !joinable(f);
+    *full = false;
     if (!*led) {
         add_place(f, w->at);
-        pthread_mutex_unlock(&fs->lock);
         return f;
     }
-    *full = is_full(fs, w);
+    *full = must_wait(fs, w, me);
     f = *full ? NULL : flight_new(fs, w);
     if (f) {
         f->refs++;
@@ -223,7 +246,6 @@ static struct flight *find_or_begin(struct flights *fs, const struct flight_want
             f = NULL;
         }
     }
-    pthread_mutex_unlock(&fs->lock);
     return f;
 }
 
@@ -236,6 +258,34 @@ static void deadline_in(struct timespec *t, int64_t ms)
         t->tv_nsec -= 1000000000;
         t->tv_sec++;
     }
+}
+
+/* The same, after a wait in the project's line when it has as many as it may have. */
+static struct flight *find_or_wait(struct flights *fs, const struct flight_want *w, bool *led,
+                                   bool *full)
+{
+    struct line me = {.project_id = w->at->access->project.project_id};
+    struct timespec until;
+    int rc = 0;
+    deadline_in(&until, LINE_WAIT_MS);
+    pthread_mutex_lock(&fs->lock);
+    struct flight *f = find_or_begin(fs, w, &me, led, full);
+    if (*full) {
+        struct line **last = &fs->line;
+        while (*last)
+            last = &(*last)->next;
+        *last = &me;
+        while (*full && rc == 0 && !atomic_load(&fs->stopping)) {
+            rc = pthread_cond_timedwait(&fs->left, &fs->lock, &until);
+            f = find_or_begin(fs, w, &me, led, full);
+        }
+        for (last = &fs->line; *last != &me;)
+            last = &(*last)->next;
+        *last = me.next;
+        pthread_cond_broadcast(&fs->left); /* who stood behind us may be first now */
+    }
+    pthread_mutex_unlock(&fs->lock);
+    return f;
 }
 
 /* The flight's failure as this caller's. Under f->lock. */
@@ -274,10 +324,10 @@ enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight *
 {
     struct flights *fs = c->sv->flights;
     for (int try = 0;; try++) {
-        bool full = false;
-        struct flight *f = find_or_begin(fs, w, led, &full);
+        bool full;
+        struct flight *f = find_or_wait(fs, w, led, &full);
         if (full) {
-            c->retry_after = 1;
+            c->retry_after = LINE_RETRY_S;
             return fail(c, E_TOO_MANY, "the project fetches %lld blobs from upstream already",
                         (long long)w->most);
         }

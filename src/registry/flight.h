@@ -36,7 +36,7 @@ struct flight_want {
  * *out holds a reference for flight_release. *here: the bytes are in the store and linked by now,
  * look there (*out is NULL). *led: this call began the fetch. Errors are the upstream's
  * (E_BLOB_UNKNOWN, E_TOO_MANY, E_UPSTREAM, ...), E_UNAVAILABLE when no leader is free in 30 s,
- * E_TOO_MANY when the project has `most` flights already.
+ * E_TOO_MANY when the project had `most` flights for 30 s: who wants one more stands in a line.
  */
 enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
                      bool *led);

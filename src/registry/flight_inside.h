@@ -6,6 +6,7 @@
 #include "blob/store.h"
 #include "registry/crew.h"
 #include "registry/flight.h"
+#include "registry/pace.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,8 +19,11 @@ struct flights {
     struct conditions *conditions;
     struct asks *asks;
     struct crew *crew;
+    struct paces *paces;
     pthread_mutex_t lock;
-    struct map table; /* digest -> struct flight that may be joined */
+    pthread_cond_t left; /* a flight left the table */
+    struct line *line;   /* who waits to begin one, in the order of coming */
+    struct map table;    /* digest -> struct flight that may be joined */
     atomic_bool stopping;
 };
 
@@ -68,8 +72,7 @@ struct flight {
     struct str key, upload_id; /* in the leader's memory; empty = none */
     int64_t extended_ms;       /* when the row's life was set last */
     struct hasher *hasher;
-    int64_t skip;               /* bytes of this answer that are here already (Range was ignored) */
-    int64_t rate_ms, rate_from; /* when and where this answer began */
+    int64_t skip; /* bytes of this answer that are here already (Range was ignored) */
 };
 
 struct reader {

@@ -352,24 +352,11 @@ static enum err into_ring(struct flight *f, const char *p, size_t n)
     return E_OK;
 }
 
-/* Keeps the average rate since the answer began at the limit. */
-static void throttle(const struct flight *f)
-{
-    if (f->limit <= 0)
-        return;
-    int64_t due_ms = (f->have - f->rate_from) * 1000 / f->limit;
-    int64_t ahead = due_ms - (clock_mono_ms() - f->rate_ms);
-    if (ahead > 0)
-        usleep((useconds_t)i64_min(ahead, 1000) * 1000);
-}
-
 static enum err on_head(void *arg, int status, const struct header *headers, size_t count)
 {
     struct stream *s = arg;
     struct flight *f = s->f;
     f->skip = status == 200 ? f->have : 0; /* Range was ignored */
-    f->rate_ms = clock_mono_ms();
-    f->rate_from = f->have;
     int64_t length, said = -1;
     for (size_t i = 0; i < count; i++)
         if (str_eq_nocase(headers[i].name, S("content-length")) &&
@@ -411,7 +398,8 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
     }
     if (f->upload_id.n && clock_mono_ms() - f->extended_ms > EXTEND_MS)
         (void)extend_row(s->c, f); /* it has said why; the next hour tries again */
-    throttle(f);
+    pace_take(f->fs->paces, f->places[0]->access->project.project_id, f->limit, (int64_t)n,
+              &f->fs->stopping);
     bool enough = surplus || (s->odd_length && f->total >= 0 && f->have == f->total);
     return enough ? E_RANGE : E_OK; /* everything is here, the rest of the answer is not wanted */
 }

@@ -491,21 +491,23 @@ static enum err follow(struct ctx *c, const struct place *at, struct flight *f, 
     TRY(flight_source(c, f, from, out));
     int64_t size = flight_size(f), have = flight_have(f);
     bool far = size > 0 && from - have > FLIGHT_FAR && from < size - FLIGHT_TAIL &&
-               !str_eq(c->sv->settings->proxy_range, S("wait"));
+               !str_eq(c->sv->settings->proxy_range, S("wait")) &&
+               number(at->access->project.max_upstream_conn, 0) <= 0; /* it would be one more */
     if (far)
         return far_source(c, f, at, from, size, *out, out);
     return E_OK;
 }
 
+/* stored: it only has to be linked, so it stands in no line. */
 static enum err fly(struct ctx *c, const struct place *at, const struct digest *d, int64_t size,
-                    int64_t from, struct pulled_blob *out)
+                    bool stored, int64_t from, struct pulled_blob *out)
 {
     struct flight_want w = {
         .at = at,
         .digest = d,
         .size = size,
         .limit = i64_max(0, number(at->access->project.proxy_speed_kb, 0)) * 128,
-        .most = i64_max(0, number(at->access->project.max_upstream_conn, 0)),
+        .most = stored ? 0 : i64_max(0, number(at->access->project.max_upstream_conn, 0)),
     };
     struct flight *f;
     bool here, led;
@@ -542,6 +544,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
                     int64_t from, struct pulled_blob *out)
 {
     int64_t size = -1;
+    bool stored = false;
     metric_add(M_proxy_requests, 1);
     TRY(proxy_filter(c, at));
     c->msg[0] = 0;
@@ -555,8 +558,8 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         /* What another repository of the store holds is linked even when upstream is away. */
         CLEANUP(tx_end) struct tx tx = {0};
         struct blob b;
-        bool stored = tx_read(c, &tx) == E_OK && blob_by_digest(c, digest_str(d), &b) == E_OK &&
-                      b.state == STATE_ACTIVE;
+        stored = tx_read(c, &tx) == E_OK && blob_by_digest(c, digest_str(d), &b) == E_OK &&
+                 b.state == STATE_ACTIVE;
         tx_end(&tx);
         if (!stored) {
             TRY(may_ask(c, at));
@@ -564,7 +567,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         }
     }
     if (!head)
-        return fly(c, at, d, size, from, out);
+        return fly(c, at, d, size, stored, from, out);
     *out = (struct pulled_blob){
         .digest = str_dup(&c->mem, digest_str(d)),
         .size = size,

@@ -1,7 +1,12 @@
 """Proxy caches in their bounds: the cap holds whatever is pulled through it, images leave least
 recently pulled first, what is shared, pinned or being read stays, and no pull is ever refused."""
+import errno
+import fcntl
 import os
 import random
+import shutil
+import struct
+import subprocess
 import threading
 import time
 
@@ -236,3 +241,235 @@ def test_pulls_under_way_are_unharmed(up, cove):
     assert got["body"] == big
     settled(cove)
     eventually(lambda: used(cove) <= 12 * MIB)
+
+
+# ---- disks that are full, broken or read-only -----------------------------------------------------
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+
+
+class Disk:
+    """A small file system in the place of a server's data or of its objects alone."""
+
+    def __init__(self, server, kind, mib, whole):
+        server.stop()
+        self.server, self.kind = server, kind
+        self.path = server.data if whole else os.path.join(server.data, "data")
+        self.image = os.path.join(server.dir, "disk")
+        keep = os.path.join(server.dir, "keep")
+        os.rename(self.path, keep)
+        os.mkdir(self.path)
+        if kind == "tmpfs":
+            command = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "none", self.path]
+        else:
+            with open(self.image, "wb") as f:
+                f.truncate(mib * MIB)
+            subprocess.run(["mkfs.ext4", "-q", "-F", self.image], check=True)
+            command = ["mount", "-o", "loop,errors=remount-ro", self.image, self.path]
+        done = subprocess.run(command, capture_output=True)
+        if done.returncode:
+            pytest.skip("mounting is not allowed here")
+        shutil.copytree(keep, self.path, dirs_exist_ok=True)
+        server.start()
+
+    def fill(self):
+        """Not a byte is left; somebody else's file."""
+        with open(os.path.join(self.path, "filler"), "wb", buffering=0) as f:
+            for size in [MIB, 4096, 1]:
+                try:
+                    while f.write(bytes(size)) == size:
+                        pass
+                except OSError as e:
+                    assert e.errno == errno.ENOSPC
+
+    def clear(self):
+        os.unlink(os.path.join(self.path, "filler"))
+
+    def read_only(self):
+        """What the kernel does by itself when it finds an error."""
+        device = subprocess.run(["findmnt", "-no", "SOURCE", self.path], capture_output=True,
+                                text=True, check=True).stdout.strip()
+        with open(f"/sys/fs/ext4/{os.path.basename(device)}/trigger_fs_error", "w") as f:
+            f.write("1")
+        with pytest.raises(OSError) as e:
+            open(os.path.join(self.path, "probe"), "w")
+        assert e.value.errno == errno.EROFS
+
+    def break_down(self):
+        """Every access ends with EIO."""
+        fd = os.open(self.path, os.O_RDONLY)
+        fcntl.ioctl(fd, 0x8004587d, struct.pack("I", 2))
+        os.close(fd)
+        with pytest.raises(OSError) as e:
+            open(os.path.join(self.path, "probe"), "w")
+        assert e.value.errno == errno.EIO
+
+    def remove(self):
+        self.server.stop(clean=False)
+        subprocess.run(["umount", "-l", self.path], check=True)
+
+
+@pytest.fixture
+def disk(cove):
+    disks = []
+
+    def make(kind, mib, whole):
+        disks.append(Disk(cove, kind, mib, whole))
+        return disks[-1]
+    yield make
+    for d in disks:
+        d.remove()
+
+
+def pull_through(up, cove, name, count=6):
+    """New images, old images, more than once, from several clients: every one is served."""
+    puller = Puller(cove)
+    for i in range(count):
+        image = up.add_image(f"team/{name}", str(i), [noise(f"{name}{i}", 0.1), noise(f"{name}-{i}", 5)])
+        for _ in range(2):
+            assert puller.image(f"team/{name}", str(i)).body == image.payload
+    big = noise(name, 9)
+    up.add_image(f"team/{name}", "herd", [big])
+    puller.manifest(f"team/{name}", "herd")
+    herd = Herd(cove.port, f"/v2/hub/team/{name}/blobs/{digest_of(big)}",
+                puller.token(f"team/{name}"), 8, big)
+    assert {r[2] for r in herd.join()} == {"whole"}
+    assert cove.process.poll() is None
+
+
+@as_root
+@pytest.mark.parametrize("trouble", ["fill", "read_only", "break_down"])
+@pytest.mark.parametrize("whole", [False, True], ids=["objects", "everything"])
+def test_sick_disk(up, cove, disk, trouble, whole, postgres):
+    if whole and trouble == "break_down" and not postgres:
+        pytest.skip("a database that cannot be read stops the server")
+    puller = Puller(cove)
+    sick = disk("tmpfs" if trouble == "fill" else "ext4", 48, whole)
+    kept = up.add_image("team/kept", "1", [noise("kept", 4)])
+    assert puller.image("team/kept", "1").body == kept.payload
+    settled(cove)
+    getattr(sick, trouble)()
+    pull_through(up, cove, "a")
+    up.clear()
+    assert puller.image("team/kept", "1").body == kept.payload
+    if trouble != "break_down":
+        assert up.count("GET") == 0, "what is here is read"
+    assert cove.admin.get("/api/v2.0/projects").status == 200
+    if trouble == "fill":
+        sick.clear()
+        up.add_image("team/b", "1", [noise("b", 2)])
+        puller.image("team/b", "1")
+        settled(cove)
+        up.clear()
+        assert puller.image("team/b", "1").status == 200
+        assert up.count("GET") == 0, "with room again it is stored"
+
+
+@as_root
+def test_room_is_made_before_a_fetch(up, cove, disk):
+    """A cache without a cap on a small disk: nothing is streamed past the store, nothing fails."""
+    disk("tmpfs", 64, False)
+    puller = Puller(cove)
+    for i in range(12):
+        image = up.add_image("team/app", str(i), [noise(i, 10)])
+        assert puller.image("team/app", str(i)).body == image.payload
+        settled(cove)
+    assert cove.metrics()["cove_cache_write_errors_total"] == 0
+    assert cached_tags(cove, "team/app") == ["10", "11", "8", "9"]
+
+
+@as_root
+def test_floor(up, cove, disk):
+    """Half of the disk stays free, across projects, for what others write as well."""
+    cove.env["COVE_PROXY_FREE_FLOOR"] = "50%"
+    small = disk("tmpfs", 64, False)
+
+    def free():
+        s = os.statvfs(small.path)
+        return s.f_bavail * s.f_frsize
+    puller = Puller(cove)
+    for i in range(6):
+        image = up.add_image("team/app", str(i), [noise(i, 8)])
+        assert puller.image("team/app", str(i)).body == image.payload
+        settled(cove)
+        assert free() >= 32 * MIB
+    assert cached_tags(cove, "team/app") == ["3", "4", "5"]
+    with open(os.path.join(small.path, "others"), "wb") as f:
+        f.write(bytes(12 * MIB))
+    eventually(lambda: free() >= 32 * MIB)
+    assert cached_tags(cove, "team/app") == ["4", "5"]
+
+
+# ---- how fast, and how many at a time -----------------------------------------------------------
+
+
+def in_threads(*calls):
+    """Runs them at once; the results and the seconds each took."""
+    results = [None] * len(calls)
+
+    def run(i):
+        begun = time.monotonic()
+        results[i] = (calls[i](), time.monotonic() - begun)
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(calls))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return results
+
+
+def test_one_rate_for_a_project(up, cove):
+    """Three layers at once share what one would have; what is cached costs nothing."""
+    layers = [noise(70 + i, 0.5) for i in range(3)]
+    up.add_image("team/app", "1", layers)
+    set_metadata(cove, "hub", proxy_speed_kb=8192)  # 1 MiB a second
+    puller = Puller(cove)
+    puller.manifest("team/app", "1")
+    begun = time.monotonic()
+    for reply, _ in in_threads(*[lambda d=d: puller.blob("team/app", digest_of(d)) for d in layers]):
+        assert reply.status == 200
+    assert 1.0 < time.monotonic() - begun < 7.5
+    settled(cove)
+    begun = time.monotonic()
+    for d in layers:
+        assert puller.blob("team/app", digest_of(d)).body == d
+    assert time.monotonic() - begun < 1
+
+
+def test_a_line_before_upstream(up, cove):
+    """One connection at a time: the second waits for its turn, who wants the same blob joins."""
+    layers = [noise(80 + i, 1) for i in range(3)]
+    up.add_image("team/app", "1", layers)
+    set_metadata(cove, "hub", max_upstream_conn=1)
+    puller = Puller(cove)
+    puller.manifest("team/app", "1")
+    for d in layers:
+        up.script(f"/blobs/{digest_of(d)}", {"rate": 2 * MIB}, method="GET")
+    results = in_threads(*[lambda d=d: puller.blob("team/app", digest_of(d)) for d in layers + layers])
+    for i, (reply, _) in enumerate(results):
+        assert reply.body == layers[i % 3], reply
+    assert up.count("GET", "/blobs/") == 3
+    assert max(s for _, s in results) > 1.2, "one after the other"
+
+
+@pytest.mark.slow
+def test_the_line_ends_after_half_a_minute(up, cove):
+    slow, other = noise(90, 1), noise(91, 1)
+    kept = up.add_image("team/kept", "1", [noise(92, 1)])
+    up.add_image("team/app", "1", [slow, other])
+    puller = Puller(cove)
+    puller.image("team/kept", "1")
+    puller.manifest("team/app", "1")
+    set_metadata(cove, "hub", max_upstream_conn=1)
+    up.script(f"/blobs/{digest_of(slow)}", {"rate": MIB / 33}, method="GET")
+    waits = threading.Thread(target=puller.blob, args=("team/app", digest_of(slow)))
+    waits.start()
+    eventually(lambda: up.count("GET", f"/blobs/{digest_of(slow)}") == 1)
+    (refused, after), (cached, soon) = in_threads(
+        lambda: puller.blob("team/app", digest_of(other)), lambda: puller.image("team/kept", "1"))
+    assert (refused.status, refused.code) == (429, "TOOMANYREQUESTS")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert 29 < after < 33
+    assert cached.body == kept.payload and soon < 2, "what is cached waits for nobody"
+    waits.join()
+    assert puller.blob("team/app", digest_of(other)).body == other
