@@ -252,6 +252,8 @@ class Sequence:
             return self.answered(404, host=self.lane.up, part=part)
         if status == 429:
             return self.answered(429)
+        if status == 416:  # the only length there is was upstream's lie
+            return any("length" in s or "body" in s for s in fired)
         if status == 502:
             return bool(fired)
         if status == 503:  # upstream's word, or the breaker

@@ -60,6 +60,11 @@ static const struct story stories[] = {
      ENDPOINT_BUSY,
      ENDPOINT_BUSY,
      ENDPOINT_BUSY},
+    {"our own bulkhead says nothing of the upstream",
+     {{E_TOO_MANY, 0, 9, 0, -1, false}},
+     ENDPOINT_OPEN,
+     ENDPOINT_OPEN,
+     ENDPOINT_OPEN},
     {"the pull limit closes manifests alone",
      {{E_TOO_MANY, 429, 1, 0, 0, true}},
      ENDPOINT_PULL_LIMIT,
@@ -131,6 +136,24 @@ static void retry_after_is_passed_on(void **state)
 }
 
 /* A tag pushed after a first 404 is seen at once; a storm of 404s ends after three questions. */
+static void a_new_credential_begins_afresh(void **state)
+{
+    (void)state;
+    struct conditions *cs = conditions_new();
+    struct endpoint old = {.id = 3, .epoch = 1}, new = {.id = 3, .epoch = 2};
+    struct condition now;
+    tell(cs, &old, &(struct told){E_UPSTREAM, 503, 5, 0, -1, false});
+    condition_look(cs, &old, USE_GET, &now);
+    assert_int_equal(now.state, ENDPOINT_BROKEN);
+    condition_look(cs, &new, USE_GET, &now);
+    assert_int_equal(now.state, ENDPOINT_OPEN);
+    /* what was asked with the old one ends late, and counts for nothing */
+    tell(cs, &old, &(struct told){E_UPSTREAM, 503, 5, 0, -1, false});
+    condition_look(cs, &new, USE_GET, &now);
+    assert_int_equal(now.state, ENDPOINT_OPEN);
+    conditions_free(cs);
+}
+
 static void absence_is_believed_late(void **state)
 {
     (void)state;
@@ -159,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_story),
         cmocka_unit_test(retry_after_is_passed_on),
+        cmocka_unit_test(a_new_credential_begins_afresh),
         cmocka_unit_test(absence_is_believed_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
