@@ -521,7 +521,8 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
     if (here)
         return from_store(c, at, d, out);
     struct source *source = NULL;
-    if (from > 0 && str_eq(c->sv->settings->proxy_range, S("wait")))
+    /* An empty body is complete with its head: nothing of it can be held back. */
+    if (flight_size(f) == 0 || (from > 0 && str_eq(c->sv->settings->proxy_range, S("wait"))))
         err = flight_settle(c, f);
     if (err == E_OK)
         err = follow(c, at, f, from, &source);
