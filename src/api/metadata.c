@@ -9,7 +9,9 @@
 #include "api/harbor.h"
 
 #include "rule/evict.h"
+#include "rule/glob.h"
 #include "rule/hold.h"
+#include "rule/regex.h"
 
 #include <inttypes.h>
 
@@ -130,6 +132,16 @@ static enum err apply_key(struct call *r, const struct key_rule *rule, struct st
     return E_OK;
 }
 
+/* The pattern and its kind come one by one, so they are looked at together. */
+static enum err check_filter(struct ctx *c, const struct metadata *m)
+{
+    bool regex = str_eq(m->proxy_cache_filter_kind, S("regex"));
+    struct str pattern = m->proxy_cache_filter_pattern;
+    const char *wrong = regex ? regex_check(pattern) : glob_check(pattern);
+    return wrong ? fail(c, E_BAD_REQUEST, "invalid value of proxy_cache_filter_pattern: %s", wrong)
+                 : E_OK;
+}
+
 enum err metadata_apply(struct call *r, const struct metadata *m, struct project *p)
 {
     struct ctx *c = r->c;
@@ -147,6 +159,8 @@ enum err metadata_apply(struct call *r, const struct metadata *m, struct project
                         STR(p->name), rule->key);
         TRY(apply_key(r, rule, v, *slot, slot));
     }
+    if (m->proxy_cache_filter_pattern.p || m->proxy_cache_filter_kind.p)
+        TRY(check_filter(c, &now));
     p->is_public = str_eq(now.public, S("true"));
 #define X(name) p->name = now.name;
     PROJECT_METADATA(X)

@@ -19,6 +19,7 @@
 #include "registry/named.h"
 #include "registry/tally.h"
 #include "rule/glob.h"
+#include "rule/regex.h"
 #include "rule/settings.h"
 
 #include <stdlib.h>
@@ -46,8 +47,10 @@ static struct conditions *conditions_of(struct ctx *c)
 
 enum err proxy_filter(struct ctx *c, const struct place *at)
 {
-    struct str pattern = at->access->project.proxy_cache_filter_pattern;
-    if (!pattern.n || glob_match(pattern, at->repository))
+    const struct project *p = &at->access->project;
+    struct str pattern = p->proxy_cache_filter_pattern;
+    bool regex = str_eq(p->proxy_cache_filter_kind, S("regex"));
+    if (!pattern.n || (regex ? regex_match : glob_match)(pattern, at->repository))
         return E_OK;
     return fail(c, E_NAME_UNKNOWN, "repository %.*s is not offered by proxy project %.*s",
                 STR(at->repository), STR(at->access->project.name));

@@ -279,6 +279,27 @@ def test_filter(up, cove):
     assert up.count(path_part="other/app") == 0
 
 
+def test_regex_filter(up, cove):
+    for repo in ["team/app", "team/app2", "x/team/app"]:
+        up.add_image(repo, "1", [LAYER])
+    set_metadata(cove, "hub", proxy_cache_filter_kind="regex",
+                 proxy_cache_filter_pattern=r"(team|group)/[a-z]+")
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    for repo in ["team/app2", "x/team/app"]:  # anchored at both ends
+        assert puller.manifest(repo, "1").status == 404
+    assert up.count(path_part="app2") == 0
+    for pattern in ["(a", "a{1,99}", r"(a)\1", "a" * 1025]:
+        reply = cove.admin.put("/api/v2.0/projects/hub/metadatas/proxy_cache_filter_pattern",
+                               json={"proxy_cache_filter_pattern": pattern})
+        assert reply.status in (400, 422), reply
+    set_metadata(cove, "hub", proxy_cache_filter_pattern="(a*)*" * 200)
+    begun = time.monotonic()
+    assert puller.manifest("a" * 200, "1").status in (401, 404, 502)
+    assert puller.manifest("a" * 200 + "-b", "1").status == 404
+    assert time.monotonic() - begun < 2
+
+
 def test_referrers(up, cove):
     image = up.add_image("team/app", "1", [LAYER])
     up.add_image("team/app", None, [b"signature"], subject=image,
