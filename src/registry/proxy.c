@@ -11,6 +11,7 @@
 #include "base/metric.h"
 #include "blob/store.h"
 #include "meta/blob.h"
+#include "meta/referrer.h"
 #include "meta/repository.h"
 #include "meta/tag.h"
 #include "registry/ask.h"
@@ -672,9 +673,38 @@ enum err proxy_tags(struct ctx *c, const struct place *at, struct str last, int6
     return unite(c, &ours, &theirs, last, n, out, more);
 }
 
+/* What upstream said last. Written only when it says something else than the time before. */
+static enum err keep_referrers(struct ctx *c, const struct referrer_key *key, struct str index)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct str known;
+    if (index.n > REFERRER_INDEX_MAX)
+        return E_OK;
+    TRY(tx_read(c, &tx));
+    enum err err = referrer_index_get(c, key, &known);
+    if (err != E_NOT_FOUND && (err != E_OK || str_eq(known, index)))
+        return err;
+    tx_end(&tx);
+    TRY(tx_begin(c, &tx));
+    TRY(referrer_index_put(c, key, index));
+    return tx_commit(&tx);
+}
+
+static enum err last_referrers(struct ctx *c, const struct referrer_key *key, struct str *index_out,
+                               bool *found)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(c, &tx));
+    enum err err = referrer_index_get(c, key, index_out);
+    *found = err == E_OK;
+    return err == E_NOT_FOUND ? E_OK : err;
+}
+
 enum err proxy_referrers(struct ctx *c, const struct place *at, struct str digest,
                          struct str artifact_type, struct str *index_out, bool *found)
 {
+    const struct referrer_key key = {at->access->project.project_id, at->repository, digest,
+                                     artifact_type};
     struct oci_status st = {.limit = -1, .remaining = -1};
     struct condition now = {.state = ENDPOINT_OFFLINE};
     *found = false;
@@ -684,14 +714,17 @@ enum err proxy_referrers(struct ctx *c, const struct place *at, struct str diges
     if (!c->sv->settings->proxy_offline)
         condition_look(conditions_of(c), upstream(at), USE_CONTENT, &now);
     if (now.state != ENDPOINT_OPEN)
-        return E_OK;
+        return last_referrers(c, &key, index_out, found);
     enum err err =
         oci_referrers(c, upstream(at), at->repository, digest, artifact_type, index_out, &st);
     condition_note(conditions_of(c), upstream(at), err, &st);
     ledger_note(c, upstream(at), &st);
     *found = err == E_OK;
+    if (*found && keep_referrers(c, &key, *index_out) != E_OK)
+        log_warn("proxy", "referrers of %.*s are not kept: %s", STR(digest), c->msg);
     if (err != E_OK) /* most upstreams have no such API: the store answers */
         log_debug("proxy", "referrers of %.*s at %.*s: %s", STR(digest), STR(upstream(at)->name),
                   c->msg);
-    return E_OK;
+    bool away = err == E_UPSTREAM || err == E_UPSTREAM_TIMEOUT || err == E_TOO_MANY;
+    return away ? last_referrers(c, &key, index_out, found) : E_OK;
 }

@@ -314,6 +314,34 @@ def test_referrers(up, cove):
     assert [m["digest"] for m in again] == [found[0]["digest"]], "what is cached is known here"
 
 
+def test_referrers_of_an_upstream_that_is_away(up, cove):
+    """Nobody pulled the signature itself: the list that upstream gave last is given again."""
+    image = up.add_image("team/app", "1", [LAYER])
+    signature = up.add_image("team/app", None, [b"signature"], subject=image,
+                             artifact_type="application/vnd.example.signature")
+    path = f"referrers/{image.digest}"
+    first = Puller(cove).request("GET", "team/app", path)
+    one_type = Puller(cove).request("GET", "team/app", path + "?artifactType=application/x")
+    assert [m["digest"] for m in first.json()["manifests"]] == [signature.digest]
+    second = up.add_image("team/app", None, [b"sbom"], subject=image,
+                          artifact_type="application/vnd.example.sbom")
+    first = Puller(cove).request("GET", "team/app", path)
+    assert len(first.json()["manifests"]) == 2 and second.digest in first.body.decode()
+    for trouble in ["down", "restart", "offline"]:
+        if trouble == "down":
+            up.down()
+        elif trouble == "restart":
+            cove.restart()
+        else:
+            cove.env["COVE_PROXY_OFFLINE"] = "true"
+            cove.restart()
+        puller = Puller(cove)
+        assert puller.request("GET", "team/app", path).body == first.body, trouble
+        again = puller.request("GET", "team/app", path + "?artifactType=application/x")
+        assert again.body == one_type.body
+        assert puller.request("GET", "team/app", f"referrers/{signature.digest}").json()["manifests"] == []
+
+
 def test_full_disk_is_not_the_clients_trouble(up, cove, cached):
     """The directory of new objects cannot be written: everything passes through."""
     import os

@@ -6,67 +6,69 @@
 #include <string.h>
 #include <time.h>
 
+static const struct {
+    const char *pattern, *text;
+    bool want;
+} match_rows[] = {
+    {"", "", true},
+    {"", "a", false},
+    {"a", "a", true},
+    {"a", "ab", false}, /* both ends are anchored */
+    {"b", "ab", false},
+    {"^a$", "a", true},
+    {"library/.*", "library/nginx", true},
+    {"library/.*", "team/library/nginx", false},
+    {"library/(nginx|redis)", "library/redis", true},
+    {"library/(nginx|redis)", "library/redish", false},
+    {"library/(?:nginx|redis|a|b)", "library/b", true},
+    {"a|b|c", "c", true},
+    {"a|b|c", "b", true},
+    {"a|b|c", "d", false},
+    {"(a|b)*c", "ababc", true},
+    {"(a|b)*c", "abac!", false},
+    {"(a|)b", "b", true},
+    {"(|a)+", "aaa", true},
+    {"(a*)*", "aaaa", true},
+    {"(a*)+b?", "", true},
+    {"a+", "", false},
+    {"a+", "aaa", true},
+    {"a+?b*?", "aab", true},
+    {"a?", "", true},
+    {"[a-c]+", "abcabc", true},
+    {"[a-c]+", "abcd", false},
+    {"[^/]+/[^/]+", "team/app", true},
+    {"[^/]+/[^/]+", "a/b/c", false},
+    {"[]a]+", "]a", true},
+    {"[a-]+", "a-", true},
+    {"[\\d.]+", "1.27", true},
+    {"[\\]x]", "]", true},
+    {"\\w+-\\d\\d", "app_x-42", true},
+    {"\\w+-\\d\\d", "app-4", false},
+    {"\\D\\W\\S\\s", "a-b ", true},
+    {"a\\.b", "a.b", true},
+    {"a\\.b", "axb", false},
+    {"a.b", "axb", true},
+    {"(^a|b$)", "b", true},
+    {"a^b", "ab", false},
+    {"a$b", "ab", false},
+    {"team/(a(b(c|d)?)*)+", "team/abcabdab", true},
+    {"team/(a(b(c|d)?)*)", "team/abcabdab", false},
+    {"x(ab|cd)+y", "xabcdaby", true},
+    {"x(ab|cd)+y", "xaby", true},
+    {"x(ab|cd)+y", "xacy", false},
+    {"([a-z]+/)?[a-z]+", "nginx", true},
+    {"([a-z]+/)?[a-z]+", "library/nginx", true},
+};
+
 static void matches(void **state)
 {
     (void)state;
-    static const struct {
-        const char *pattern, *text;
-        bool want;
-    } rows[] = {
-        {"", "", true},
-        {"", "a", false},
-        {"a", "a", true},
-        {"a", "ab", false}, /* both ends are anchored */
-        {"b", "ab", false},
-        {"^a$", "a", true},
-        {"library/.*", "library/nginx", true},
-        {"library/.*", "team/library/nginx", false},
-        {"library/(nginx|redis)", "library/redis", true},
-        {"library/(nginx|redis)", "library/redish", false},
-        {"library/(?:nginx|redis|a|b)", "library/b", true},
-        {"a|b|c", "c", true},
-        {"a|b|c", "b", true},
-        {"a|b|c", "d", false},
-        {"(a|b)*c", "ababc", true},
-        {"(a|b)*c", "abac!", false},
-        {"(a|)b", "b", true},
-        {"(|a)+", "aaa", true},
-        {"(a*)*", "aaaa", true},
-        {"(a*)+b?", "", true},
-        {"a+", "", false},
-        {"a+", "aaa", true},
-        {"a+?b*?", "aab", true},
-        {"a?", "", true},
-        {"[a-c]+", "abcabc", true},
-        {"[a-c]+", "abcd", false},
-        {"[^/]+/[^/]+", "team/app", true},
-        {"[^/]+/[^/]+", "a/b/c", false},
-        {"[]a]+", "]a", true},
-        {"[a-]+", "a-", true},
-        {"[\\d.]+", "1.27", true},
-        {"[\\]x]", "]", true},
-        {"\\w+-\\d\\d", "app_x-42", true},
-        {"\\w+-\\d\\d", "app-4", false},
-        {"\\D\\W\\S\\s", "a-b ", true},
-        {"a\\.b", "a.b", true},
-        {"a\\.b", "axb", false},
-        {"a.b", "axb", true},
-        {"(^a|b$)", "b", true},
-        {"a^b", "ab", false},
-        {"a$b", "ab", false},
-        {"team/(a(b(c|d)?)*)+", "team/abcabdab", true},
-        {"team/(a(b(c|d)?)*)", "team/abcabdab", false},
-        {"x(ab|cd)+y", "xabcdaby", true},
-        {"x(ab|cd)+y", "xaby", true},
-        {"x(ab|cd)+y", "xacy", false},
-        {"([a-z]+/)?[a-z]+", "nginx", true},
-        {"([a-z]+/)?[a-z]+", "library/nginx", true},
-    };
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        const char *wrong = regex_check(str_of(rows[i].pattern));
-        check(!wrong, "%s: %s", rows[i].pattern, wrong);
-        check(regex_match(str_of(rows[i].pattern), str_of(rows[i].text)) == rows[i].want,
-              "%s on %s", rows[i].pattern, rows[i].text);
+    for (size_t i = 0; i < COUNT(match_rows); i++) {
+        const char *wrong = regex_check(str_of(match_rows[i].pattern));
+        check(!wrong, "%s: %s", match_rows[i].pattern, wrong);
+        check(regex_match(str_of(match_rows[i].pattern), str_of(match_rows[i].text)) ==
+                  match_rows[i].want,
+              "%s on %s", match_rows[i].pattern, match_rows[i].text);
     }
 }
 
