@@ -50,6 +50,7 @@ struct fs {
     struct entry *pending[DIRS];
     bool unlinked[DIRS]; /* an unlink in it may not be durable yet */
     bool known[DIRS];    /* the subdirectory's own entry is durable */
+    bool failed[DIRS];   /* an fsync of it failed: what was in it then may be lost */
     size_t pending_count;
     bool stop;
     pthread_t thread;
@@ -107,6 +108,7 @@ static void entry_drop(struct entry *e)
 static void settle(struct fs *fs, struct entry *batch, int dir, bool ok)
 {
     fs->known[dir] = fs->known[dir] || ok;
+    fs->failed[dir] = fs->failed[dir] || !ok;
     for (struct entry *e = batch, *next; e; e = next) {
         next = e->next;
         e->state = ok ? ENTRY_DURABLE : ENTRY_LOST;
@@ -208,6 +210,15 @@ static enum err fs_create(struct ctx *c, void *place, struct str key, struct sto
     return file_new(c, fs, key, dir, fd, out);
 }
 
+/* Is the entry of an object that was made earlier in doubt? A later fsync cannot dispel it. */
+static bool entry_doubtful(struct fs *fs, int dir)
+{
+    pthread_mutex_lock(&fs->lock);
+    bool failed = fs->failed[dir];
+    pthread_mutex_unlock(&fs->lock);
+    return failed;
+}
+
 static enum err fs_reopen(struct ctx *c, void *place, struct str key, struct store_file **out)
 {
     struct fs *fs = place;
@@ -218,6 +229,10 @@ static enum err fs_reopen(struct ctx *c, void *place, struct str key, struct sto
     int fd = openat(fs->dir_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT)
         return E_NOT_FOUND;
+    if (fd >= 0 && entry_doubtful(fs, dir)) {
+        close(fd);
+        return fail(c, E_UNAVAILABLE, "the upload was lost: fsync of its directory failed");
+    }
     struct stat st;
     if (fd < 0)
         return io_error(c, errno, "open", path);

@@ -100,6 +100,9 @@ class Server:
                 self.port = int(ready.group(1))
                 return
             time.sleep(0.005)
+        with open(self.log, errors="replace") as f:
+            f.seek(begin)
+            said = f.read()
         raise NotStarted("the server did not start:\n" + said)
 
     def kill(self):

@@ -88,6 +88,50 @@ def gc_postgres(quick):
     return script("gcpush.py", "--db", "postgres", "--pushes", 300 if quick else 10000)
 
 
+def endurance(proof, quick, *words):
+    return script("endurance.py", proof, *words, *(["--quick"] if quick else []))
+
+
+@row("10,000 idle connections: at most 40 MiB RSS")
+def idle(quick):
+    return endurance("idle", quick)
+
+
+@row("slowloris, 1,000 connections: all closed in 10 s, others served")
+def slowloris(quick):
+    return endurance("slowloris", quick)
+
+
+@row("five times the clients it can answer, 256 MiB: goodput at least 80 % of the peak")
+def overload(quick):
+    return endurance("overload", quick)
+
+
+@row("soak: RSS slope at most 1 MiB per 100,000 requests")
+def soak(quick):
+    return endurance("soak", quick, "--seconds", 600)
+
+
+@row("wall clock stepped under load: 0 lost")
+def clock(quick):
+    return endurance("clock", quick)
+
+
+@row("the process stopped for seconds under load: 0 failed, 0 lost")
+def pause(quick):
+    return endurance("pause", quick)
+
+
+@row("PostgreSQL restarts under load: writes go on in 3 s, 0 lost")
+def pgrestart(quick):
+    return endurance("pgrestart", quick)
+
+
+@row("a second process on one directory or database: refused with the reason")
+def second(quick):
+    return endurance("second", quick)
+
+
 @row("seeded bugs, each caught by the test that is for it: at least 95 %")
 def seeded_bugs(quick):
     return script("seedbugs.py", "--every", 8 if quick else 1)

@@ -10,6 +10,8 @@
  * after their creation, and the database's log must have been synced with a write that is younger
  * than the request. What breaks this is written to the control page.
  *
+ * The wall clock of the process can be stepped.
+ *
  * The control page is a file that both sides map, so that it is armed without a restart.
  */
 #define _GNU_SOURCE
@@ -28,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The order is known to shim.py. */
@@ -36,7 +39,7 @@ enum mode { OFF, KILL, KILL_AFTER, FAIL_EIO, FAIL_ENOSPC, FAIL_EINTR, SHORT, FUL
 
 struct control {
     _Atomic int64_t mode, at, count, fired, checked, violations;
-    _Atomic int64_t calls[16];
+    _Atomic int64_t calls[15], clock_s; /* clock_s: what the wall clock is set forward by */
     char text[16][240];
 };
 
@@ -53,6 +56,7 @@ struct object {
     char key[48];
     int dir;
     bool dirty;
+    bool lost; /* a sync of it or of its directory failed, and no later one makes up for that */
     int64_t created;
 };
 
@@ -227,6 +231,21 @@ static void synced(int fd, int64_t at)
     pthread_mutex_unlock(&lock);
 }
 
+static void sync_failed(int fd, int64_t at)
+{
+    if (fd < 0 || fd >= FDS)
+        return;
+    pthread_mutex_lock(&lock);
+    const struct file *f = &files[fd];
+    if (f->kind == OBJECT)
+        objects[f->which].lost = true;
+    for (int i = 0; f->kind == DIRECTORY && i < object_count; i++)
+        if (objects[i].dir == f->which && objects[i].created <= at &&
+            objects[i].created > dir_synced[f->which])
+            objects[i].lost = true;
+    pthread_mutex_unlock(&lock);
+}
+
 static void violation(const char *what, const char *key)
 {
     int64_t n = atomic_fetch_add(&control->violations, 1);
@@ -245,6 +264,8 @@ static void answered(int fd, const char *head)
             const struct object *o = &objects[touched[i]];
             if (!o->key[0])
                 continue;
+            if (o->lost)
+                violation("201 after a failed sync of", o->key);
             if (o->dirty)
                 violation("201 before fdatasync of", o->key);
             if (dir_synced[o->dir] < o->created)
@@ -269,6 +290,14 @@ static bool is_request(const char *p, ssize_t n)
 {
     return is_push(p, n) || (n > 5 && (memcmp(p, "GET /", 5) == 0 || memcmp(p, "HEAD ", 5) == 0 ||
                                        memcmp(p, "PATCH", 5) == 0));
+}
+
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    int done = REAL(clock_gettime, int, clockid_t, struct timespec *)(id, out);
+    if (control && done == 0 && id == CLOCK_REALTIME)
+        out->tv_sec += control->clock_s;
+    return done;
 }
 
 /* ---- the calls ----------------------------------------------------------------------------- */
@@ -363,14 +392,16 @@ ssize_t write(int fd, const void *p, size_t n)
 
 static int sync_by(enum call call, const char *name, int fd)
 {
-    int f = fault(call);
-    if (f > 0)
-        return errno = f, -1;
     int64_t at = before_sync(fd);
-    int done = ((int (*)(int))real(name))(fd);
+    int f = fault(call);
+    int done = f > 0 ? -1 : ((int (*)(int))real(name))(fd);
+    int e = f > 0 ? f : errno;
     die_after(f);
     if (done == 0)
         synced(fd, at);
+    else
+        sync_failed(fd, at);
+    errno = e;
     return done;
 }
 

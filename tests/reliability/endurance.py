@@ -1,0 +1,390 @@
+#!/usr/bin/env python3
+"""What a server has to bear besides crashes, one proof a name: idle, slowloris, overload, soak, clock,
+pause, pgrestart, second."""
+import argparse
+import os
+import random
+import resource
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from harness import Client, NotStarted, Postgres, Server, binary, sha256
+from ledger import Ledger
+from load import Load
+from shim import Shim
+
+LEASE_S = 30
+
+
+class Failed(Exception):
+    pass
+
+
+def demand(good, text):
+    if not good:
+        raise Failed(text)
+
+
+def rss_kib(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+class House:
+    """A server on a new store, and what a proof needs of it."""
+
+    def __init__(self, work, postgres=None, shim=None, **env):
+        self.work = work
+        self.server = Server(os.path.join(work, "data"), os.path.join(work, "log"), postgres,
+                             COVE_GC_LEASE_S=LEASE_S, **env)
+        self.server.preload = shim.env if shim else {}
+        self.server.start()
+        self.ledger = Ledger(os.path.join(work, "ledger.jsonl"))
+
+    @property
+    def pid(self):
+        return self.server.process.pid
+
+    def blob(self, n):
+        data = random.Random(n).randbytes(n)
+        client = Client(self.server)
+        status, _, body = client.request(
+            "POST", f"/v2/library/a/blobs/uploads/?digest={sha256(data)}", data,
+            Content_Type="application/octet-stream")
+        demand(status == 201, f"push: {status} {body!r}")
+        return f"/v2/library/a/blobs/{sha256(data)}"
+
+    def metric(self, name):
+        text = Client(self.server).request("GET", "/metrics")[2].decode()
+        return next(float(x.split()[1]) for x in text.splitlines() if x.startswith(name + " "))
+
+    def settle(self):
+        """After everything: nothing is lost, fsck is clean."""
+        client = Client(self.server)
+        self.ledger.verify(client, self.ledger.images)
+        code, text = self.server.command("fsck", "--full")
+        demand(code == 0, f"fsck --full: exit {code}: {text}")
+        demand(not self.ledger.failures, f"{self.ledger.failures[:5]}")
+
+
+def connect(server, n):
+    some = []
+    for _ in range(n):
+        s = socket.create_connection(("127.0.0.1", server.port))
+        s.setblocking(False)
+        some.append(s)
+    return some
+
+
+def idle(work, args):
+    """10,000 kept connections, each of which has had an answer."""
+    house, n = House(work), 2000 if args.quick else 10000
+    before, some = rss_kib(house.pid), connect(house.server, n)
+    for s in some:
+        s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    waiting, poll = {s.fileno(): s for s in some}, select.epoll()
+    for fd in waiting:
+        poll.register(fd, select.EPOLLIN)
+    until = time.monotonic() + 60
+    while waiting and time.monotonic() < until:
+        for fd, _ in poll.poll(1):
+            demand(waiting[fd].recv(4096).startswith(b"HTTP/1.1 200"), "an answer is not 200")
+            poll.unregister(fd)
+            del waiting[fd]
+    demand(not waiting, f"{len(waiting)} connections had no answer")
+    time.sleep(2)
+    after = rss_kib(house.pid)
+    house.server.kill()
+    demand(after <= (30 if args.quick else 40) * 1024, f"RSS {after} KiB")
+    return (f"{n} idle connections: RSS {after / 1024:.1f} MiB, {before / 1024:.1f} before, "
+            f"{(after - before) / n:.2f} KiB each")
+
+
+def ask_steadily(house, path, until, times):
+    client = Client(house.server)
+    while time.monotonic() < until:
+        began = time.monotonic()
+        if client.request("GET", path)[0] == 200:
+            times.append(time.monotonic() - began)
+        time.sleep(0.01)
+
+
+def slowloris(work, args):
+    """1,000 clients that send a header a second and never end it."""
+    house, times = House(work), []
+    path, some, began = house.blob(4096), connect(house.server, 1000), time.monotonic()
+    good = threading.Thread(target=ask_steadily, args=(house, path, began + 10, times))
+    good.start()
+    for s in some:
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+    left, last = set(some), 0.0
+    while left and time.monotonic() - began < 20:
+        for s in list(left):
+            try:
+                if s.recv(4096) == b"":
+                    left.discard(s)
+            except BlockingIOError:
+                try:
+                    s.sendall(b"X-A: b\r\n")
+                except OSError:
+                    left.discard(s)
+            except OSError:
+                left.discard(s)
+        last = time.monotonic() - began
+        time.sleep(0.5)
+    good.join()
+    house.server.kill()
+    times.sort()
+    p99 = times[int(len(times) * 0.99)] * 1000 if times else 0
+    demand(not left and last <= 11.5, f"{len(left)} of 1000 open after {last:.1f} s")
+    demand(len(times) > 50, f"only {len(times)} others were answered")
+    return f"1000 closed after {last:.1f} s; {len(times)} others answered, p99 {p99:.1f} ms"
+
+
+def memory_limit(pid, bytes_):
+    """A cgroup with that limit, or None where there is none to be had."""
+    for root, name in (("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+                       ("/sys/fs/cgroup", "memory.max")):
+        group = f"{root}/cove-{pid}"
+        try:
+            os.mkdir(group)
+            with open(f"{group}/{name}", "w", encoding="ascii") as f:
+                f.write(str(bytes_))
+            with open(f"{group}/cgroup.procs", "w", encoding="ascii") as f:
+                f.write(str(pid))
+            return group
+        except OSError:
+            if os.path.isdir(group):
+                os.rmdir(group)
+    return None
+
+
+HAMMER = """
+import http.client, sys, threading, time
+port, path, auth, threads, seconds = int(sys.argv[1]), sys.argv[2], sys.argv[3], \
+    int(sys.argv[4]), float(sys.argv[5])
+good, refused, odd, lock = [0], [0], [], threading.Lock()
+until = time.monotonic() + seconds
+def work():
+    c = None
+    while time.monotonic() < until:
+        try:
+            c = c or http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            c.request("GET", path, headers={"Authorization": auth})
+            r = c.getresponse()
+            r.read()
+            with lock:
+                if r.status == 200:
+                    good[0] += 1
+                elif r.status == 503 and r.getheader("Retry-After"):
+                    refused[0] += 1
+                else:
+                    odd.append(r.status)
+            if r.status == 503:
+                c = None
+                time.sleep(0.05)
+        except (OSError, http.client.HTTPException):
+            c = None
+            with lock:
+                refused[0] += 1
+            time.sleep(0.05)
+some = [threading.Thread(target=work) for _ in range(threads)]
+[t.start() for t in some]
+[t.join() for t in some]
+print(good[0], refused[0], len(odd))
+"""
+
+
+def hammer(house, path, threads, seconds):
+    auth = Client(house.server).auth
+    children = [subprocess.Popen([sys.executable, "-c", HAMMER, str(house.server.port), path, auth,
+                                  str(threads // 2), str(seconds)], stdout=subprocess.PIPE,
+                                 text=True) for _ in range(2)]
+    sums = [0, 0, 0]
+    for child in children:
+        for i, n in enumerate(child.communicate()[0].split()):
+            sums[i] += int(n)
+    return sums
+
+
+def overload(work, args):
+    """Five times the clients that the server's threads can answer, at a limit of 256 MiB."""
+    seconds, threads = 4 if args.quick else 15, 16
+    house = House(work, COVE_SERVER_THREADS=threads)
+    path, group = house.blob(256 << 10), memory_limit(house.pid, 256 << 20)
+    peak = hammer(house, path, threads, seconds)
+    over = hammer(house, path, 5 * threads, seconds)
+    alive, rss = house.server.process.poll() is None, rss_kib(house.pid)
+    house.server.kill()
+    if group:
+        os.rmdir(group)
+    share = 100 * over[0] / max(1, peak[0])
+    demand(alive, "the server died")
+    demand(over[2] == 0 and peak[2] == 0, f"{over[2] + peak[2]} odd answers")
+    demand(share >= 80, f"goodput {share:.0f} % of the peak ({over} against {peak})")
+    limit = "256 MiB limit" if group else "no memory limit here"
+    return (f"goodput {share:.0f} % of the peak, {over[1]} refused, RSS {rss / 1024:.0f} MiB, "
+            f"{limit}")
+
+
+def soak(work, args):
+    """Mixed load; the slope of memory over requests, descriptors and threads."""
+    seconds = 20 if args.quick else args.seconds
+    house, points = House(work), []
+    load = Load(house.server, house.ledger, LEASE_S, 1, writers=3, deleters=3, pullers=3)
+    load.resume()
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        time.sleep(seconds / 40)
+        points.append((house.metric("cove_http_requests_total"), rss_kib(house.pid),
+                       len(os.listdir(f"/proc/{house.pid}/fd"))))
+    load.pause()
+    load.stop()
+    house.settle()
+    house.server.kill()
+    warm = points[len(points) // 3:]
+    mean_x = sum(p[0] for p in warm) / len(warm)
+    mean_y = sum(p[1] for p in warm) / len(warm)
+    spread = sum((p[0] - mean_x) ** 2 for p in warm) or 1
+    slope = sum((p[0] - mean_x) * (p[1] - mean_y) for p in warm) / spread * 1e5 / 1024
+    figure = (f"{warm[-1][0]:.0f} requests in {seconds} s, RSS {warm[0][1] / 1024:.1f} to "
+              f"{warm[-1][1] / 1024:.1f} MiB, slope {slope:.2f} MiB per 100,000, descriptors "
+              f"{warm[0][2]} to {warm[-1][2]}")
+    demand(args.quick or slope <= 1, figure)
+    return figure
+
+
+def clock(work, args):
+    """The wall clock is stepped back and forth, an hour and more, under load."""
+    shim = Shim()
+    house = House(work, shim=shim)
+    load = Load(house.server, house.ledger, LEASE_S, 2, writers=2, deleters=1, pullers=1, gc=False)
+    steps = [-3600, 0, -86400, 7200, -10, 10, 0]
+    acked = []
+    for step in steps[:3] if args.quick else steps:
+        shim.step_clock(step)
+        before = house.ledger.acks
+        load.resume()
+        time.sleep(2)
+        load.pause()
+        acked.append(house.ledger.acks - before)
+    load.stop()
+    shim.step_clock(0)
+    house.settle()
+    house.server.kill()
+    shim.close()
+    demand(min(acked) > 0, f"no push was acknowledged after a step: {acked}")
+    return f"{len(acked)} steps, {house.ledger.acks} acknowledged, 0 lost"
+
+
+def pause(work, args):
+    """The process is stopped for seconds and goes on."""
+    house = House(work)
+    load, times = Load(house.server, house.ledger, LEASE_S, 3), 2 if args.quick else 6
+    for _ in range(times):
+        load.resume()
+        time.sleep(1)
+        os.kill(house.pid, 19)  # SIGSTOP
+        time.sleep(3)
+        os.kill(house.pid, 18)  # SIGCONT
+        time.sleep(1)
+        load.pause()
+    load.stop()
+    house.settle()
+    house.server.kill()
+    return f"{times} stops of 3 s, {house.ledger.acks} acknowledged, 0 failed, 0 lost"
+
+
+def pgrestart(work, args):
+    """PostgreSQL goes down and comes back under load."""
+    postgres, waits = Postgres(), []
+    try:
+        house = House(work, postgres)
+        load = Load(house.server, house.ledger, LEASE_S, 4)
+        for _ in range(2 if args.quick else 8):
+            load.resume()
+            time.sleep(1)
+            load.dying = True  # 503 is a good answer now
+            postgres.run("pg_ctl", "-D", postgres.dir + "/db", "-m", random.choice(
+                ["fast", "immediate"]), "-w", "restart", "-o",
+                f"-p {postgres.port} -k {postgres.dir} -c listen_addresses=127.0.0.1",
+                "-l", postgres.dir + "/log")
+            up, acks = time.monotonic(), house.ledger.acks
+            while house.ledger.acks == acks and time.monotonic() - up < 30:
+                time.sleep(0.01)
+            waits.append(time.monotonic() - up)
+            load.pause()
+            demand(house.server.process.poll() is None, "the server died")
+        load.stop()
+        house.settle()
+        house.server.kill()
+    finally:
+        postgres.stop()
+    demand(max(waits) <= 3, f"a push was acknowledged {max(waits):.1f} s after the restart")
+    return (f"{len(waits)} restarts, a push is acknowledged at most {max(waits):.2f} s after, "
+            f"{house.ledger.acks} acknowledged, 0 lost")
+
+
+def refused(server, word):
+    try:
+        server.start(wait=15)
+    except NotStarted as why:
+        said = str(why)
+        demand(word in said, f"refused without the reason: {said[-300:]}")
+        return [x for x in said.splitlines() if word in x][-1].strip()
+    server.kill()
+    raise Failed("a second process was let in")
+
+
+def second(work, args):
+    """A second process on one directory, and one database under another directory."""
+    house = House(work)
+    same = Server(house.server.data, os.path.join(work, "log2"))
+    refused(same, "in use by another cove")
+    house.settle()
+    house.server.kill()
+    postgres = Postgres()
+    try:
+        one = House(work + "/p", postgres) if os.makedirs(work + "/p") is None else None
+        one.blob(1000)
+        other = Server(os.path.join(work, "other"), os.path.join(work, "p/log"), postgres)
+        other.log = os.path.join(work, "log3")
+        refused(other, "right directory")
+        one.settle()
+        one.server.kill()
+    finally:
+        postgres.stop()
+    return "one directory, one database under two directories: both refused with the reason"
+
+
+PROOFS = [idle, slowloris, overload, soak, clock, pause, pgrestart, second]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("proof", choices=[p.__name__ for p in PROOFS])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=int, default=600, help="of the soak")
+    args = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    print("binary", binary())
+    work = tempfile.mkdtemp(prefix="cove-endure-")
+    code = 0
+    try:
+        figure = next(p for p in PROOFS if p.__name__ == args.proof)(work, args)
+        shutil.rmtree(work, ignore_errors=True)
+    except Failed as why:
+        figure, code = f"FAILED, {why}; store in {work}", 1
+    print(f"{args.proof}: {figure}", flush=True)
+    os._exit(code)  # threads of a failed proof do not hold us
+
+
+if __name__ == "__main__":
+    main()
