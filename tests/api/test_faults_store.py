@@ -122,12 +122,13 @@ def test_F33_an_index_of_a_hundred_platforms(rig):
 
 
 class SmallStore:
-    """A file system of its own, of one MiB, under the objects of a server."""
+    """A file system of its own under the objects of a server: 16 MiB that a cache leaves free
+    in any case, and a little."""
 
     def __init__(self, cove):
         self.cove, self.place = cove, os.path.join(cove.data, "data")
         cove.stop()
-        self.mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", self.place)
+        self.mount("-t", "tmpfs", "-o", "size=20m", "tmpfs", self.place)
         cove.start()
 
     @staticmethod
