@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from conftest import binary
 from proxied import Herd, Puller, eventually, proxy_of, set_metadata
 from upstream import Upstream, digest_of
 
@@ -149,6 +150,8 @@ def test_layers_of_another_project_survive(up, start):
     assert Puller(cove, "other").image("team/app", "1").body == image.payload
     set_cap(cove, 1, "other")
     eventually(lambda: on_disk(cove) == 0, 15)
+    checked = subprocess.run([binary(), "fsck"], env={**os.environ, **cove.env}, capture_output=True)
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_indexes_go_as_a_whole(up, cove):
