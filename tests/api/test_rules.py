@@ -40,9 +40,13 @@ def test_a_blob_that_a_manifest_needs_stays(start):
 
 
 def test_a_repository_does_not_lend_to_another_that_exists(start):
-    cove = start().admin
-    digest = cove.push_blob("library/a", b"held here")
-    cove.push_blob("library/b", b"something else")
-    assert cove.get(f"/v2/library/a/blobs/{digest}").status == 200
-    assert cove.get(f"/v2/library/b/blobs/{digest}").status == 404
-    assert cove.head(f"/v2/library/b/blobs/{digest}").status == 404
+    """To one who may push and to one who may only pull: they are looked up in different ways."""
+    server = start()
+    digest = server.admin.push_blob("library/a", b"held here")
+    server.admin.push_blob("library/b", b"something else")
+    puller = server.bearer(server.anonymous.token("repository:library/a:pull",
+                                                  "repository:library/b:pull"))
+    for who in (server.admin, puller):
+        assert who.get(f"/v2/library/a/blobs/{digest}").status == 200
+        assert who.get(f"/v2/library/b/blobs/{digest}").status == 404
+        assert who.head(f"/v2/library/b/blobs/{digest}").status == 404
