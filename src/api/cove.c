@@ -1,6 +1,7 @@
 /* Our own operations, below /api/cove/v1: what Harbor's API has no words for. */
 #include "api/cove.h"
 
+#include "api/cache_api.h"
 #include "registry/ledger.h"
 
 static const struct field ledger_fields[] = {
@@ -26,6 +27,9 @@ static enum err list_quota(struct call *r)
 }
 
 const struct route cove_routes[] = {
+    {HTTP_GET, "/cache/summary", "getCacheSummary", LOGIN, NO_BODY, get_cache_summary, 0},
+    {HTTP_GET, "/clients/{kind}", "getClientConfig", LOGIN, NO_BODY, get_client_config, 0,
+     QUERY(struct client_query, client_query_fields)},
     {HTTP_GET, "/quota", "listUpstreamQuota", SYSTEM(REGISTRY, LIST), NO_BODY, list_quota, 0},
     {HTTP_GET, "/upstreams", "listUpstreams", SYSTEM(REGISTRY, LIST), NO_BODY, list_upstreams, 0},
     {HTTP_GET, "/upstreams/{id}/quota", "getUpstreamQuota", SYSTEM(REGISTRY, READ), NO_BODY,

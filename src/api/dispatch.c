@@ -8,6 +8,7 @@
 
 #include "api/auth.h"
 #include "api/authorize.h"
+#include "api/console.h"
 #include "api/error.h"
 #include "api/token.h"
 #include "base/crypt.h"
@@ -29,6 +30,7 @@ struct api {
     struct arena mem; /* installation id, key ids */
     struct str installation;
     atomic_bool ready;
+    struct timestamp started;
     pthread_mutex_t keys_lock;
     struct jwt_key keys[2];
     char kids[2][64];
@@ -56,6 +58,11 @@ const struct settings *api_config(const struct api *api)
 struct str api_installation(const struct api *api)
 {
     return api->installation;
+}
+
+struct timestamp api_started(const struct api *api)
+{
+    return api->started;
 }
 
 void api_set_ready(struct api *api, bool ready)
@@ -143,6 +150,7 @@ enum err api_new(struct ctx *c, struct services *sv, struct api **out)
     if (!api)
         return fail(c, E_INTERNAL, "out of memory");
     api->sv = sv;
+    api->started = clock_now();
     pthread_mutex_init(&api->keys_lock, NULL);
     enum err e = router_new(c, tables, COUNT(tables), &api->router);
     if (e == E_OK)
@@ -284,6 +292,8 @@ static enum err read_body(struct call *r)
 
 static enum err handle(struct call *r)
 {
+    if (console_wants(r))
+        return console_reply(r);
     enum err row = find_row(r);
     if (row != E_OK)
         return row;

@@ -45,11 +45,12 @@ static int by_host(const void *a, const void *b)
     return order ? order : str_cmp(x->project, y->project);
 }
 
-enum err mirror_routes(struct ctx *c, struct mirror_route **out, size_t *count)
+enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror_route **out,
+                       size_t *count)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct principal all = {.kind = PRINCIPAL_USER, .sysadmin = true};
-    struct project_filter filter = {.principal = &all, .is_public = -1};
+    struct project_filter filter = {.principal = who ? who : &all, .is_public = -1};
     struct list_query q = {.page = 1, .page_size = 100};
     struct mirror_route *routes = arena_array(&c->mem, 1024, sizeof *routes);
     size_t n = 0;

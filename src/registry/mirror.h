@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/ctx.h"
 #include "meta/endpoint.h"
+#include "meta/principal.h"
 
 /* An upstream host as ?ns= or a client writes it, in the one form that rows have: lower case,
    without :443, the Docker Hub's many names as "docker.io". */
@@ -28,8 +29,10 @@ struct mirror_params {
     const struct mirror_route *routes;
     size_t count;
 };
-/* The routes of every proxy project with a proxy_ns, sorted by host. Opens no transaction. */
-enum err mirror_routes(struct ctx *c, struct mirror_route **out, size_t *count);
+/* The routes of the proxy projects with a proxy_ns that `who` sees (NULL: of all), sorted by host.
+   Opens a read transaction. */
+enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror_route **out,
+                       size_t *count);
 /* The text for containerd, docker, podman, crio, k3s or buildkit. E_BAD_REQUEST for another. */
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
                        struct buf *out);

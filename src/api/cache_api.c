@@ -1,0 +1,142 @@
+/*
+ * The cache in figures, and how a client comes to use it. Figures are this process's counters since
+ * it began to serve, the same that /metrics gives: nothing is estimated, nothing is remembered over
+ * a restart. The words for clients are those of `cove mirror-config`, written by registry/mirror.
+ */
+#include "api/cache_api.h"
+
+#include "api/dispatch.h"
+#include "api/harbor.h"
+#include "base/metric.h"
+#include "registry/mirror.h"
+#include "rule/settings.h"
+
+struct cache_summary {
+    struct timestamp since, now;
+    int64_t requests, hits, revalidated, misses, stale, coalesced, refused;
+    int64_t bytes_saved, pulls_saved;
+    int64_t upstream_requests, upstream_bytes, upstream_errors, upstream_limited;
+    int64_t fetching, followers;
+};
+
+static const struct field cache_summary_fields[] = {
+    FIELD(struct cache_summary, since, 0, 0),
+    FIELD(struct cache_summary, now, 0, 0),
+    FIELD(struct cache_summary, requests, 0, 0),
+    FIELD(struct cache_summary, hits, 0, 0),
+    FIELD(struct cache_summary, revalidated, 0, 0),
+    FIELD(struct cache_summary, misses, 0, 0),
+    FIELD(struct cache_summary, stale, 0, 0),
+    FIELD(struct cache_summary, coalesced, 0, 0),
+    FIELD(struct cache_summary, refused, 0, 0),
+    FIELD(struct cache_summary, bytes_saved, 0, 0),
+    FIELD(struct cache_summary, pulls_saved, 0, 0),
+    FIELD(struct cache_summary, upstream_requests, 0, 0),
+    FIELD(struct cache_summary, upstream_bytes, 0, 0),
+    FIELD(struct cache_summary, upstream_errors, 0, 0),
+    FIELD(struct cache_summary, upstream_limited, 0, 0),
+    FIELD(struct cache_summary, fetching, 0, 0),
+    FIELD(struct cache_summary, followers, 0, 0),
+    FIELDS_END,
+};
+
+enum err get_cache_summary(struct call *r)
+{
+    const struct cache_summary s = {
+        .since = api_started(r->api),
+        .now = clock_now(),
+        .requests = metric_get(M_proxy_requests),
+        .hits = metric_get(M_proxy_hits),
+        .revalidated = metric_get(M_proxy_revalidated),
+        .misses = metric_get(M_proxy_misses),
+        .stale = metric_get(M_proxy_stale),
+        .coalesced = metric_get(M_proxy_coalesced),
+        .refused = metric_get(M_proxy_refused),
+        .bytes_saved = metric_get(M_proxy_bytes_saved),
+        .pulls_saved = metric_get(M_proxy_pulls_saved),
+        .upstream_requests = metric_get(M_upstream_requests),
+        .upstream_bytes = metric_get(M_upstream_bytes),
+        .upstream_errors = metric_get(M_upstream_errors),
+        .upstream_limited = metric_get(M_upstream_limited),
+        .fetching = metric_get(M_flights),
+        .followers = metric_get(M_flight_followers),
+    };
+    return reply_json(r, 200, cache_summary_fields, &s);
+}
+
+/* ---- words for clients -------------------------------------------------------------------- */
+
+const struct field client_query_fields[] = {
+    FIELD(struct client_query, project, 0, 255),
+    FIELD(struct client_query, ns, 0, 255),
+    FIELDS_END,
+};
+
+struct client_config {
+    struct str kind, url, mirror_url, text;
+    int64_t routes; /* upstream hosts that the text names */
+};
+
+static const struct field client_config_fields[] = {
+    FIELD(struct client_config, kind, 0, 0),
+    FIELD(struct client_config, url, 0, 0),
+    FIELD(struct client_config, mirror_url, F_OMIT, 0),
+    FIELD(struct client_config, routes, 0, 0),
+    FIELD(struct client_config, text, 0, 0),
+    FIELDS_END,
+};
+
+/* The mirror listener as clients reach it: its own address, or ours with its port. */
+static struct str mirror_url(struct call *r, struct str base)
+{
+    struct str listen = api_config(r->api)->mirror_listen;
+    int64_t colon = str_rfind(listen, ':');
+    if (!listen.n || colon < 0)
+        return NO_STR;
+    struct str host = str_sub(listen, 0, (size_t)colon);
+    if (!str_eq(host, S("0.0.0.0")) && !str_eq(host, S("[::]")) && host.n)
+        return str_fmt(&r->c->mem, "http://%.*s", STR(listen));
+    int64_t slash = str_rfind(base, '/');
+    base = str_sub(base, (size_t)(slash + 1), base.n);
+    colon = str_rfind(base, ':');
+    if (colon >= 0 && str_rfind(base, ']') < colon)
+        base.n = (size_t)colon;
+    return str_fmt(&r->c->mem, "http://%.*s%.*s", STR(base),
+                   STR(str_sub(listen, host.n, listen.n)));
+}
+
+static size_t keep_project(struct mirror_route *routes, size_t count, struct str project)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!project.n || str_eq(routes[i].project, project))
+            routes[n++] = routes[i];
+    return n;
+}
+
+/* With ns: as it would be if the project served that upstream host. */
+enum err get_client_config(struct call *r)
+{
+    CLEANUP(buf_release) struct buf b = {.max = 1 << 20};
+    struct client_query query = {0};
+    struct mirror_route *routes;
+    struct mirror_params p = {.url = call_base_url(r)};
+    struct str kind = call_param(r, "kind");
+    TRY(query_decode(r, &query));
+    p.mirror_url = mirror_url(r, p.url);
+    struct mirror_route planned = {mirror_host(&r->c->mem, query.ns), query.project};
+    if (query.ns.n) {
+        p.routes = &planned;
+        p.count = 1;
+    } else {
+        TRY(mirror_routes(r->c, &r->principal, &routes, &p.count));
+        p.routes = routes;
+        p.count = keep_project(routes, p.count, query.project);
+    }
+    enum err e = mirror_config(r->c, kind, &p, &b);
+    if (e == E_BAD_REQUEST)
+        return fail(r->c, E_NOT_FOUND, "no text for the client %.*s", STR(str_sub(kind, 0, 40)));
+    TRY(e);
+    struct client_config out = {kind, p.url, p.mirror_url, buf_view(&b), (int64_t)p.count};
+    return reply_json(r, 200, client_config_fields, &out);
+}

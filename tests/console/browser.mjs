@@ -1,0 +1,68 @@
+// One page in chromium with what always holds: no CSP violation, no console error, no request to
+// another origin; audit() adds axe in both themes.
+import { mkdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(new URL('../../web/package.json', import.meta.url))
+const { chromium } = require('playwright-core')
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+
+export const url = process.env.COVE_URL
+export const shots = process.env.SHOTS && fileURLToPath(new URL('../../build/shots/', import.meta.url))
+
+export function check(ok, what) {
+  if (!ok) throw new Error(what)
+}
+
+export async function open({ width = 1280, height = 860, theme = 'light' } = {}) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: shots ? 1.5 : 1 })
+  const page = await context.newPage()
+  page.setDefaultTimeout(10000)
+  const wrong = []
+  let tolerated = [] // statuses that the story provokes: the browser logs each as an error
+  await page.addInitScript(() => {
+    window.violations = []
+    addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`))
+  })
+  page.on('console', (m) => {
+    if (m.type() !== 'error' && m.type() !== 'warning') return
+    if (!tolerated.some((t) => m.text().includes(`status of ${t}`))) wrong.push(m.text())
+  })
+  page.on('pageerror', (e) => wrong.push(String(e)))
+  page.on('request', (r) => {
+    if (!r.url().startsWith(url + '/')) wrong.push('off-origin: ' + r.url())
+  })
+
+  const audit = async (what) => {
+    await page.waitForTimeout(160) // transitions
+    for (const scheme of ['light', 'dark']) {
+      await page.evaluate((t) => (document.documentElement.dataset.theme = t), scheme)
+      await page.evaluate(axe + ';undefined').catch(() => {})
+      const result = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }))
+      for (const v of result.violations) wrong.push(`axe, ${what}, ${scheme}: ${v.id}: ${v.nodes.map((n) => n.html + ' ' + (n.any[0]?.message ?? '')).slice(0, 3).join(' | ').slice(0, 500)}`)
+      if (shots) {
+        mkdirSync(shots, { recursive: true })
+        await page.screenshot({ path: `${shots}${what.replaceAll(' ', '-')}-${scheme}.png`, fullPage: !what.startsWith('dialog') })
+      }
+    }
+    await page.evaluate((t) => (document.documentElement.dataset.theme = t), theme)
+  }
+  const close = async () => {
+    wrong.push(...(await page.evaluate(() => window.violations ?? [])))
+    await browser.close()
+    check(!wrong.length, wrong.join('\n'))
+  }
+  return { page, context, audit, close, tolerate: (...codes) => (tolerated = codes.map(String)) }
+}
+
+export async function signIn(b, name = 'admin', password = process.env.ADMIN_PASSWORD, path = '/') {
+  b.tolerate(401)
+  await b.page.goto(url + path)
+  await b.page.getByLabel('User name').fill(name)
+  await b.page.getByLabel('Password').fill(password)
+  await b.page.getByRole('button', { name: 'Sign in' }).click()
+  await b.page.getByRole('navigation', { name: 'Main' }).or(b.page.getByRole('navigation', { name: 'Sections' })).first().waitFor()
+  b.tolerate()
+}

@@ -1,0 +1,11 @@
+"""The fixtures of the API tests, for stories in a browser: tests/api/conftest.py under this name too."""
+import importlib.util
+import pathlib
+import sys
+
+API = pathlib.Path(__file__).resolve().parent.parent / "api"
+sys.path.insert(0, str(API))
+_spec = importlib.util.spec_from_file_location("api_conftest", API / "conftest.py")
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+globals().update({k: v for k, v in vars(_module).items() if not k.startswith("__")})

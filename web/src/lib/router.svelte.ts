@@ -1,0 +1,62 @@
+// Everything lives in the URL. Links are real <a href>; clicks on them are taken over here.
+export const route = $state({ path: location.pathname, search: location.search })
+
+let key = 0
+const places = new Map<number, number>()
+history.scrollRestoration = 'manual'
+if (typeof history.state?.key !== 'number') history.replaceState({ key: ++key }, '')
+else key = history.state.key
+let here: number = history.state.key
+
+function show(scroll: number) {
+  route.path = location.pathname
+  route.search = location.search
+  // The rows may still be on their way: try until the page is long enough.
+  let tries = 40
+  const go = () => {
+    window.scrollTo(0, scroll)
+    if (Math.abs(window.scrollY - scroll) > 2 && tries-- > 0) requestAnimationFrame(go)
+  }
+  requestAnimationFrame(go)
+}
+
+export function navigate(href: string, replace = false) {
+  places.set(here, window.scrollY)
+  if (replace) history.replaceState({ key: here }, '', href)
+  else {
+    here = ++key + Date.now()
+    history.pushState({ key: here }, '', href)
+  }
+  if (replace) {
+    route.path = location.pathname
+    route.search = location.search
+  } else show(0)
+}
+
+addEventListener('popstate', () => {
+  places.set(here, window.scrollY)
+  here = history.state?.key ?? 0
+  show(places.get(here) ?? 0)
+})
+
+addEventListener('click', (e) => {
+  const a = (e.target as Element).closest?.('a')
+  if (!a || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return
+  if (a.target || a.hasAttribute('download') || a.origin !== location.origin || a.getAttribute('href')?.startsWith('#')) return
+  e.preventDefault()
+  if (a.href !== location.href) navigate(a.href)
+})
+
+export const query = (name: string) => new URLSearchParams(route.search).get(name) ?? ''
+// The URL with some parameters changed; empty ones go.
+export function withQuery(change: Record<string, string | number>): string {
+  const q = new URLSearchParams(route.search)
+  for (const [k, v] of Object.entries(change)) {
+    if (v === '' || v === 0) q.delete(k)
+    else q.set(k, String(v))
+  }
+  const text = q.toString()
+  return route.path + (text ? '?' + text : '')
+}
+export const repoUrl = (project: string, repo: string, digest = '') =>
+  `/projects/${encodeURIComponent(project)}/repositories/${repo}` + (digest ? `/artifacts/${digest}` : '')

@@ -1,0 +1,63 @@
+import { Failure, call, get, harbor, login, whenExpired } from './api'
+import { forget } from './resource.svelte'
+import type { User } from './types'
+
+export const session = $state<{ user: User | null; known: boolean; expired: boolean; error: Failure | null }>({
+  user: null,
+  known: false,
+  expired: false,
+  error: null,
+})
+
+export async function whoAmI() {
+  session.error = null
+  try {
+    session.user = (await get<User>(harbor + '/users/current', { quiet: true })).data
+    session.expired = false
+  } catch (e) {
+    if (e instanceof Failure && e.status === 401) session.user = null
+    else session.error = e as Failure
+  }
+  session.known = true
+}
+
+export async function signIn(name: string, password: string) {
+  const before = session.user?.user_id
+  await login(name, password)
+  await whoAmI()
+  if (before !== session.user?.user_id) {
+    forget()
+    rights.clear()
+  }
+}
+
+export async function signOut() {
+  await call('GET', '/c/log_out', { quiet: true }).catch(() => {})
+  session.user = null
+  forget()
+  rights.clear()
+}
+
+whenExpired(() => {
+  if (session.user) session.expired = true
+})
+
+// What the caller may in a project: asked once, kept. The server decides; this only hides what it
+// would refuse.
+const rights = new Map<number, Promise<Set<string>>>()
+export function rightsIn(projectId: number): Promise<Set<string>> {
+  let known = rights.get(projectId)
+  if (!known) {
+    known = get<{ resource: string; action: string }[]>(
+      `${harbor}/users/current/permissions?scope=/project/${projectId}&relative=true`,
+    ).then(
+      (r) => new Set(r.data.map((p) => `${p.resource}:${p.action}`)),
+      () => {
+        rights.delete(projectId)
+        return new Set<string>()
+      },
+    )
+    rights.set(projectId, known)
+  }
+  return known
+}

@@ -1,0 +1,85 @@
+export interface User { user_id: number; username: string; realname: string; email: string; sysadmin_flag: boolean }
+export interface Project {
+  project_id: number
+  name: string
+  owner_name: string
+  registry_id?: number
+  repo_count: number
+  current_user_role_id?: number
+  creation_time: string
+  update_time: string
+  metadata: { public?: string; proxy_window_s?: string; proxy_max_stale_s?: string; proxy_ns?: string }
+}
+export interface Summary {
+  repo_count: number
+  quota?: { hard: { storage: number }; used: { storage: number } }
+  registry?: Upstream
+}
+export interface Upstream {
+  id: number
+  name: string
+  type: string
+  url: string
+  insecure: boolean
+  description: string
+  status: string
+  credential?: { access_key?: string }
+  creation_time: string
+}
+export interface Repository {
+  id: number
+  name: string
+  artifact_count: number
+  pull_count: number
+  creation_time: string
+  update_time: string
+  description: string
+}
+export interface Tag { id: number; name: string; push_time: string; pull_time?: string; immutable: boolean }
+export interface Artifact {
+  id: number
+  digest: string
+  size: number
+  type: string
+  media_type: string
+  manifest_media_type: string
+  artifact_type: string
+  push_time: string
+  pull_time?: string
+  extra_attrs: Record<string, unknown> | null
+  annotations: Record<string, string> | null
+  references: { child_digest: string; platform: Platform | null; annotations: Record<string, string> | null }[] | null
+  tags: Tag[] | null
+  accessories: { digest: string; type: string; size: number; creation_time: string }[] | null
+}
+export interface Platform { architecture: string; os: string; variant?: string }
+export interface Quota {
+  endpoint_id: number
+  endpoint: string
+  credential: string
+  source?: string
+  limit: number
+  remaining: number
+  window_s: number
+  seen_at: string | null
+}
+export interface CacheSummary {
+  since: string
+  now: string
+  requests: number
+  hits: number
+  revalidated: number
+  misses: number
+  stale: number
+  coalesced: number
+  refused: number
+  bytes_saved: number
+  pulls_saved: number
+  upstream_requests: number
+  upstream_bytes: number
+  upstream_errors: number
+  upstream_limited: number
+  fetching: number
+  followers: number
+}
+export interface ClientConfig { kind: string; url: string; mirror_url?: string; routes: number; text: string }
