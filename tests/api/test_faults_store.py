@@ -191,7 +191,9 @@ def test_F21_a_disk_that_became_read_only(small_store):
     data, more = blob_bytes("kept"), blob_bytes("more")
     rig.add(layers=[data])
     rig.pull()
-    store.mount("-o", "remount,ro", store.place)
+    eventually(lambda: rig.cove.metrics()["cove_flights"] == 0)
+    eventually(lambda: subprocess.run(["mount", "-o", "remount,ro", store.place],
+                                      check=False).returncode == 0)
     image = rig.add("2", [data, more])
     for _ in range(2):
         assert rig.pull("2").body == image.payload
@@ -411,7 +413,8 @@ DAY = 86400
 
 
 @pytest.mark.parametrize("step", [-DAY, DAY], ids=["back", "forth"])
-def test_F30_a_clock_that_steps(make_rig, clock, step):
+def test_F30_a_clock_that_steps(make_rig, clock, step, request):
+    db = request.config.getoption("--db")
     rig = make_rig(COVE_PROXY_WINDOW_S=600, **clock.env)
     data = blob_bytes("clock")
     rig.add(layers=[data])
@@ -430,7 +433,8 @@ def test_F30_a_clock_that_steps(make_rig, clock, step):
     clock.set(0)
     rig.puller.tokens.clear()
     newer = rig.add("1", [b"newer"])
-    eventually(lambda: rig.manifest().body == newer.payload or step < 0)
+    if step > 0 and db == "sqlite":  # a confirmation of tomorrow; PostgreSQL has a clock of its own
+        assert rig.manifest().body == newer.payload
     assert rig.tokens.count("GET", "/token") == asked, "upstream's tokens live by another clock"
     assert command(rig.cove, "fsck", "--full")[0] == 0
 
