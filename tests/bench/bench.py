@@ -1,32 +1,29 @@
 #!/usr/bin/env python3
 """`make bench`: Cove beside Debian's docker-registry and distribution v3 in one run on this machine.
 Machines are noisy, so trust the ratios of server CPU-seconds, not the rates. All traffic is loopback;
-every loop is bounded. --quick shrinks it; --json FILE keeps the figures."""
+every loop is bounded. --quick shrinks it; --json FILE keeps the figures; --docs writes the table of
+docs/benchmarks.md and the plots beside it."""
 import argparse
 import base64
 import concurrent.futures
 import hashlib
-import http.server
 import json
 import os
 import pathlib
 import re
 import shutil
+import socket
+import sqlite3
 import subprocess
 import tempfile
-import threading
 import time
 
+import plots
 from servers import PASSWORD, ROOT, Server
+from upstream import MANIFEST, MIB, Upstream, sha
 
-MIB = 1 << 20
 BASIC = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 KINDS = ("cove", "debian", "v3")
-
-
-def sha(data):
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 class Client:
@@ -64,7 +61,7 @@ class Client:
 class Bench:
     def __init__(self, quick):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cove-bench-", dir=os.environ.get("BENCH_DIR")))
-        self.quick, self.rows = quick, []
+        self.quick, self.rows, self.seconds = quick, [], 2 if quick else 4
         self.big = 128 * MIB if quick else 1024 * MIB
 
     def row(self, name, unit, values, lower=True):
@@ -72,11 +69,11 @@ class Bench:
         cells = "".join(f"{values.get(k, float('nan')):>12.4g}" for k in values)
         print(f"{name:46} {unit:16}{cells}", flush=True)
 
-    def each(self, measure, tls=False, upstream=None):
+    def each(self, measure, tls=False, upstream=None, more=None):
         """measure(server) -> {row: value} on a fresh server of each kind, one at a time."""
         out = {}
         for kind in KINDS:
-            server = Server(kind, self.folder, tls=tls, upstream=upstream)
+            server = Server(kind, self.folder, tls=tls, upstream=upstream, more=more)
             try:
                 for key, value in measure(server).items():
                     out.setdefault(key, {})[kind] = value
@@ -86,9 +83,10 @@ class Bench:
 
     # ---- small requests ---------------------------------------------------------------------------
 
-    def wrk(self, server, path, headers=()):
-        seconds = 2 if self.quick else 6
-        command = ["wrk", "-t1", "-c16", f"-d{seconds}s", server.url + path]
+    def wrk(self, server, path, headers=(), connections=16, script=None):
+        """CPU-seconds per 1,000 requests, requests per second."""
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{self.seconds}s", server.url + path]
+        command += ["-s", str(script)] if script else []
         for name, value in headers:
             command += ["-H", f"{name}: {value}"]
         before = server.cpu()
@@ -97,7 +95,7 @@ class Bench:
         count = int(re.search(r"(\d+) requests in", text)[1])
         if "Non-2xx" in text:
             raise SystemExit(f"{server.kind} {path}: {text}")
-        return used / count * 1000, count / seconds
+        return used / count * 1000, count / self.seconds
 
     def small(self, server):
         c = Client(server)
@@ -116,7 +114,46 @@ class Bench:
         out["manifest GET by tag, token"], _ = self.wrk(server, by_tag, [accept, *token])
         out["manifest GET by digest"], _ = self.wrk(server, f"/v2/{server.repo}/manifests/{digest}", [accept, *token])
         out["blob GET, 4 KiB"], _ = self.wrk(server, f"/v2/{server.repo}/blobs/{blob}", token)
+        out["manifest GET by tag, 160 connections"], _ = self.wrk(server, by_tag, [accept, *token], 160)
+        out["RSS after this load"] = server.rss_mib()
+        before, held = server.rss_mib(), []
+        for _ in range(1000):
+            held.append(socket.create_connection(("127.0.0.1", server.port)))
+        time.sleep(0.5)
+        out["RSS of 1,000 idle connections"] = server.rss_mib() - before
+        for s in held:
+            s.close()
         return out
+
+    def tags(self, server):
+        """Tag PUTs by 8 clients until there are 10,000; a tag among 10 and among 10,000."""
+        c = Client(server)
+        auth = [("Authorization", BASIC)] if server.kind == "cove" else []
+        accept = ("Accept", MANIFEST)
+        few, many = server.repo + "-few", server.repo
+        for i in range(10):
+            c.push_image(few, f"t{i}", [b"x" * 64])
+        c.push_image(many, "first", [b"x" * 64])
+        body = c.call("GET", f"/v2/{many}/manifests/first", headers={"Accept": MANIFEST})[1].decode()
+        script, count, wall, used = self.folder / "put.lua", 0, 0.0, 0.0
+        limit = time.monotonic() + (8 if self.quick else 30)
+        while count < (2000 if self.quick else 10000) and time.monotonic() < limit:
+            script.write_text(f"""local n = {count}
+                local body = [==[{body}]==]
+                function request()
+                  n = n + 1
+                  return wrk.format("PUT", "/v2/{many}/manifests/t" .. n, {{["Content-Type"] = "{MANIFEST}",
+                    {f'["Authorization"] = "{BASIC}"' if auth else ""}}}, body)
+                end""")
+            before, began = server.cpu(), time.monotonic()
+            _, rate = self.wrk(server, "/", connections=8, script=script)
+            used, wall = used + server.cpu() - before, wall + time.monotonic() - began
+            count += int(rate * self.seconds)
+        among_few, _ = self.wrk(server, f"/v2/{few}/manifests/t5", [accept, *auth])
+        among_many, _ = self.wrk(server, f"/v2/{many}/manifests/first", [accept, *auth])
+        return {"rate: tag PUTs by 8 clients": count / wall, "CPU: tag PUTs": used / count * 1000,
+                "CPU: a tag among 10": among_few, "CPU: a tag among many": among_many,
+                "tags there were": count}
 
     # ---- bytes ------------------------------------------------------------------------------------
 
@@ -164,8 +201,31 @@ class Bench:
                 "rate: images pushed": count / wall}
 
     def idle(self, server):
+        """Starts on an empty store, five times."""
         time.sleep(0.5)
-        return {"idle RSS": server.rss_mib(), "start to first answer": server.start_seconds * 1000}
+        took, rss = [server.start_seconds * 1000], server.rss_mib()
+        for _ in range(4):
+            other = Server(server.kind, self.folder)
+            took.append(other.start_seconds * 1000)
+            other.stop()
+        return {"idle RSS": rss, "start to first answer": sorted(took)[2]}
+
+    def restart(self):
+        """Cove with 100,000 blobs in its database; the others know no blobs when they start."""
+        server = Server("cove", self.folder)
+        server.end()
+        db = sqlite3.connect(server.folder / "data" / "cove.db")
+        db.executemany("INSERT INTO blob(digest, size, state, phys_key, creation_time) VALUES(?, 1, 1, ?, 1)",
+                       ((sha(str(i).encode()), f"data/{i % 256:02x}/{i:026d}") for i in range(100_000)))
+        db.commit()
+        db.close()
+        took = []
+        for _ in range(3):
+            server.start()
+            took.append(server.start_seconds * 1000)
+            server.end()
+        server.stop()
+        return sorted(took)[1]
 
     # ---- proxy ------------------------------------------------------------------------------------
 
@@ -177,7 +237,15 @@ class Bench:
             direct = first_byte(self.upstream.connect(), f"/v2/library/bench/blobs/{digest}")
             through = first_byte(server.connect(), f"/v2/{self.proxied(server)}/blobs/{digest}", auth.headers)
             added.append((through - direct) * 1000)
-        return {"cold blob, added first byte": sorted(added)[len(added) // 2]}
+        where = "cold blob, added first byte" if not self.upstream.delay else "the same, upstream 20 ms away"
+        return {where: sorted(added)[len(added) // 2]}
+
+    def warm(self, server):
+        c, path = Client(server), f"/v2/{self.proxied(server)}/manifests/v1"
+        headers = [("Accept", MANIFEST), *c.headers.items()]
+        c.call("GET", path, headers={"Accept": MANIFEST})
+        within = server.more.get("COVE_PROXY_WINDOW_S") or server.kind != "cove"
+        return {"warm tag" if within else "warm tag, asked upstream": self.wrk(server, path, headers)[0]}
 
     def herd(self, server):
         clients, digest, auth = 50, self.upstream.blobs[-1], Client(server)
@@ -209,19 +277,44 @@ class Bench:
         small = self.each(self.small)
         for name, values in small.items():
             rate = name.startswith("rate")
-            self.row(name, "requests/s" if rate else "CPU-s per 1,000", values, lower=not rate)
+            unit = "requests/s" if rate else "MiB" if name.startswith("RSS") else "CPU-s per 1,000"
+            self.row(name, unit, values, lower=not rate)
         for tls in (False, True):
             for name, values in self.each(self.bulk, tls=tls).items():
                 self.row(name, "s per GiB" if name.startswith("wall") else "CPU-s per GiB", values)
         for name, values in self.each(self.images).items():
             rate = name.startswith("rate")
             self.row(name, "images/s" if rate else "ms", values, lower=not rate)
+        for name, values in self.each(self.tags).items():
+            unit = ("requests/s" if name.startswith("rate") else "CPU-s per 1,000" if name.startswith("CPU")
+                    else "tags")
+            self.row(name, unit, values, lower=not name.startswith("rate") and name != "tags there were")
         for name, values in self.each(self.idle).items():
             self.row(name, "MiB" if "RSS" in name else "ms", values)
-        self.upstream = Upstream(self.folder, quick=self.quick)
-        for measure, unit in ((self.cold, "ms"), (self.herd, "")):
-            for name, values in self.each(measure, upstream=self.upstream.url).items():
-                self.row(name, unit or ("s" if "wall" in name else "CPU-s" if "CPU" in name else "GETs"), values)
+        self.row("start with 100,000 blobs", "ms", {"cove": self.restart()})
+        self.proxy()
+        self.ratios()
+
+    def proxy(self):
+        self.upstream = Upstream(self.folder, big=20 if self.quick else 100)
+        for name, values in self.each(self.cold, upstream=self.upstream.url).items():
+            self.row(name, "ms", values)
+        for name, values in self.each(self.herd, upstream=self.upstream.url).items():
+            self.row(name, "s" if "wall" in name else "CPU-s" if "CPU" in name else "GETs", values)
+        within = self.each(self.warm, upstream=self.upstream.url, more={"COVE_PROXY_WINDOW_S": "600"})
+        server = Server("cove", self.folder, upstream=self.upstream.url)
+        asked = self.warm(server)
+        server.stop()
+        peers = {k: v for k, v in within["warm tag"].items() if k != "cove"}
+        self.row("warm proxied tag, inside its window", "CPU-s per 1,000", within["warm tag"])
+        self.row("warm proxied tag, upstream asked each time", "CPU-s per 1,000",
+                 {"cove": asked["warm tag, asked upstream"], **peers})
+        self.upstream.shutdown()
+        self.upstream = Upstream(self.folder, big=0, delay=0.02)
+        for name, values in self.each(self.cold, upstream=self.upstream.url).items():
+            self.row(name, "ms", values)
+
+    def ratios(self):
         print("\nratios (peer / Cove; above 1 Cove is ahead):")
         behind = 0
         for r in self.rows:
@@ -252,69 +345,47 @@ def first_byte(connection, path, headers=()):
     return took
 
 
-class Upstream(http.server.ThreadingHTTPServer):
-    """An upstream that serves blobs by sendfile at 20 MiB/s per connection and counts requests."""
-
-    daemon_threads, request_queue_size = True, 128
-
-    def __init__(self, folder, quick):
-        super().__init__(("127.0.0.1", 0), Blob)
-        self.folder, self.gets, self.blobs = folder, [], []
-        for size in [8 * MIB] * 8 + [(20 if quick else 100) * MIB]:
-            data = os.urandom(size)
-            self.blobs.append(sha(data))
-            (folder / sha(data)[7:]).write_bytes(data)
-        self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def connect(self):
-        import http.client
-        return http.client.HTTPConnection("127.0.0.1", self.server_port, timeout=60)
+VERSIONS = {"cove": [str(ROOT / "build" / "cove"), "--version"], "debian": ["docker-registry", "--version"],
+            "v3": [str(ROOT / "build" / "tools" / "registry"), "--version"]}
+PLOTS = {
+    "small": ("Server CPU-seconds per 1,000 small requests", "CPU-s per 1,000"),
+    "bytes": ("Server CPU-seconds per GiB", "CPU-s per GiB"),
+    "times": ("Milliseconds", "ms"),
+}
 
 
-class Blob(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+def machine():
+    model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    kib = int(re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
+    return (f"{os.cpu_count()} x {model[1] if model else 'CPU'}, {kib / MIB:.0f} GiB, Linux {os.uname().release}, "
+            f"load {os.getloadavg()[0]:.1f} at the end")
 
-    def log_message(self, *args):
-        pass
 
-    def handle(self):
-        try:
-            super().handle()
-        except ConnectionError:
-            pass  # a server that went away
-
-    def answer(self):
-        path = self.server.folder / self.path.rsplit(":", 1)[-1]
-        if self.path in ("/v2/", "/v2") or not path.is_file():
-            self.send_response(200 if self.path.startswith("/v2") and len(self.path) < 5 else 404)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        size = path.stat().st_size
-        self.send_response(200)
-        self.send_header("Content-Length", str(size))
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Docker-Content-Digest", "sha256:" + path.name)
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        self.server.gets.append(self.path)
-        began, at = time.monotonic(), 0
-        with open(path, "rb") as f:
-            while at < size:
-                at += os.sendfile(self.connection.fileno(), f.fileno(), at, min(MIB, size - at))
-                ahead = at / (20 * MIB) - (time.monotonic() - began)
-                if ahead > 0:
-                    time.sleep(ahead)
-
-    do_GET = do_HEAD = answer
+def write_docs(rows, folder):
+    """Replaces the generated part of docs/benchmarks.md and writes the plots."""
+    page = folder / "benchmarks.md"
+    lines = [f"{time.strftime('%Y-%m-%d', time.gmtime())}, {machine()}.", ""]
+    for kind in KINDS:
+        text = subprocess.run(VERSIONS[kind], capture_output=True, text=True).stdout.strip()
+        lines.append(f"- {plots.NAMES[kind]}: `{text}`")
+    lines += ["", "| row | unit | Cove | docker-registry | distribution v3 |", "|---|---|---:|---:|---:|"]
+    for r in rows:
+        cells = " | ".join(plots.number(r[k]) if r.get(k) is not None else "-" for k in KINDS)
+        lines.append(f"| {r['row']} | {r['unit']} | {cells} |")
+    head, _, rest = page.read_text().partition("<!-- figures -->")
+    tail = rest.partition("<!-- end of figures -->")[2]
+    page.write_text(head + "<!-- figures -->\n" + "\n".join(lines) + "\n<!-- end of figures -->" + tail)
+    (folder / "benchmarks").mkdir(exist_ok=True)
+    for name, (title, unit) in PLOTS.items():
+        chosen = [(r["row"], r) for r in rows if r["unit"] == unit]
+        (folder / "benchmarks" / f"{name}.svg").write_text(plots.bars(title, chosen, KINDS))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--json")
+    p.add_argument("--docs", action="store_true")
     args = p.parse_args()
     if not (ROOT / "build" / "cove").exists():
         raise SystemExit("build/cove is missing: run `make build`")
@@ -323,6 +394,8 @@ def main():
         bench.run()
         if args.json:
             pathlib.Path(args.json).write_text(json.dumps(bench.rows, indent=1))
+        if args.docs:
+            write_docs(bench.rows, ROOT / "docs")
     finally:
         bench.close()
 

@@ -34,23 +34,29 @@ def certificate(folder):
 class Server:
     """A started server. name, port, tls; cpu(), rss(), connect(), stop()."""
 
-    def __init__(self, kind, folder, tls=False, upstream=None):
+    def __init__(self, kind, folder, tls=False, upstream=None, more=None):
+        """more: further environment, for Cove alone."""
+        self.more = more or {}
         self.kind, self.tls, self.port = kind, tls, free_port()
         self.folder = folder / f"{kind}-{self.port}"
         self.folder.mkdir()
         cert = certificate(folder) if tls else None
         command, env = (self.cove if kind == "cove" else self.distribution)(cert, upstream)
         self.log = open(self.folder / "log", "wb")
+        self.command, self.env = [str(c) for c in command], {**os.environ, **env}
+        self.start()
+        self.repo = "hub/bench" if upstream and kind == "cove" else "library/bench"
+
+    def start(self):
         began = time.monotonic()
-        self.process = subprocess.Popen([str(c) for c in command], env={**os.environ, **env},
-                                        stdout=self.log, stderr=subprocess.STDOUT, cwd=self.folder)
+        self.process = subprocess.Popen(self.command, env=self.env, stdout=self.log,
+                                        stderr=subprocess.STDOUT, cwd=self.folder)
         self.wait()
         self.start_seconds = time.monotonic() - began
-        self.repo = "hub/bench" if upstream and kind == "cove" else "library/bench"
 
     def cove(self, cert, upstream):
         env = {"COVE_DATA": str(self.folder / "data"), "COVE_LISTEN": f"127.0.0.1:{self.port}",
-               "COVE_ADMIN_PASSWORD": PASSWORD, "COVE_MIRROR_LISTEN": ""}
+               "COVE_ADMIN_PASSWORD": PASSWORD, "COVE_MIRROR_LISTEN": "", **self.more}
         if cert:
             env["COVE_TLS_CERT"], env["COVE_TLS_KEY"] = str(cert[0]), str(cert[1])
         command = [ROOT / "build" / "cove", "serve"]
@@ -104,12 +110,15 @@ class Server:
                 return int(line.split()[1]) / 1024
         return 0.0
 
-    def stop(self):
+    def end(self):
         self.process.send_signal(signal.SIGTERM)
         try:
             self.process.wait(timeout=15)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def stop(self):
+        self.end()
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
