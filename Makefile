@@ -37,10 +37,10 @@ check: ## layers, sizes, banned functions, format, clang's warnings, API contrac
 	@$(MAKE) -s build-release
 	@tools/parts check
 
-bench: build ## figures beside docker-registry and distribution v3, as ratios
+bench: build ## figures beside docker-registry and distribution v3 (BENCH="--quick --docs")
 	@tools/setup test
 	@tools/setup-go registry
-	@python3 tests/bench/bench.py
+	@python3 tests/bench/bench.py $(BENCH)
 
 fuzz: ## every fuzz target for FUZZ_SECONDS (10) each
 	@tools/fuzz

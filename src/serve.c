@@ -302,6 +302,7 @@ static void stop(struct life *l)
         pthread_join(l->admin, NULL);
     control_stop(l->control);
     server_free(l->server);
+    housekeeper_halt(l->keeper); /* it looks at the flights */
     flights_free(l->sv.flights);
     housekeeper_stop(l->keeper); /* writes the last counts */
     api_free(l->api);

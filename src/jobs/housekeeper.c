@@ -31,6 +31,7 @@ struct housekeeper {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
+    bool halted; /* of the one who stops it */
 };
 
 static enum err sweep_sessions(struct ctx *c)
@@ -161,10 +162,11 @@ enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeepe
     return E_OK;
 }
 
-void housekeeper_stop(struct housekeeper *h)
+void housekeeper_halt(struct housekeeper *h)
 {
-    if (!h)
+    if (!h || h->halted)
         return;
+    h->halted = true;
     gc_stop();
     pthread_mutex_lock(&h->lock);
     h->stop = true;
@@ -173,6 +175,13 @@ void housekeeper_stop(struct housekeeper *h)
     pthread_join(h->thread, NULL);
     if (h->scrubs)
         pthread_join(h->scrubber, NULL);
+}
+
+void housekeeper_stop(struct housekeeper *h)
+{
+    if (!h)
+        return;
+    housekeeper_halt(h);
     struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
     if (tally_flush(&c) != E_OK)
         log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);

@@ -9,7 +9,9 @@ struct housekeeper;
 
 /* sv is used until housekeeper_stop. */
 enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeeper **out);
-/* Waits for what is under way, then writes the last counts. NULL is fine. */
+/* Waits for what is under way; nothing new begins. NULL is fine. */
+void housekeeper_halt(struct housekeeper *h);
+/* The same, then writes the last counts. NULL is fine. */
 void housekeeper_stop(struct housekeeper *h);
 
 #endif

@@ -27,12 +27,11 @@ class Upstream(http.server.ThreadingHTTPServer):
         for size in [8 * MIB] * small + ([big * MIB] if big else []):
             self.blobs.append(self.keep(os.urandom(size)))
         config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
-        layer = os.urandom(4096)
         self.manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {
             "mediaType": "application/vnd.oci.image.config.v1+json", "digest": self.keep(config),
             "size": len(config)}, "layers": [{
-                "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": self.keep(layer),
-                "size": len(layer)}]}).encode()
+                "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest,
+                "size": (folder / digest[7:]).stat().st_size} for digest in self.blobs]}).encode()
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
