@@ -121,7 +121,7 @@ class Server:
     def ask(self, *words):
         """The same by the control socket, without a process: True when the command ended with 0."""
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(30)
+            s.settimeout(300)  # a collection under load takes its time
             s.connect(os.path.join(self.data, "cove.sock"))
             s.sendall((" " + " ".join(words) + "\n").encode())
             text = b""
