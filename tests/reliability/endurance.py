@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a server has to bear besides crashes, one proof a name: idle, slowloris, overload, soak, clock,
-pause, pgrestart, second."""
+"""What a server has to bear besides crashes, one proof a name: idle, slowloris, overload, soak,
+clock, pause, pgrestart, second."""
 import argparse
 import os
 import random

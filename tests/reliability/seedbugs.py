@@ -61,9 +61,9 @@ def command_of(test):
     if kind == "order":
         return "cove", [sys.executable, script + "syscallsweep.py", "--order", "12", "--seed", "7"]
     if kind == "sweep":
-        mode, every = rest.split()
+        mode, every, *call = rest.split()
         return "cove", [sys.executable, script + "syscallsweep.py", "--every", every, "--seed",
-                        "7", "--mode", mode.replace("-", " ")]
+                        "7", "--mode", mode.replace("-", " "), *(["--call", *call] if call else [])]
     if kind == "gcpush":
         return "cove", [sys.executable, script + "gcpush.py", "--pushes", rest]
     raise SystemExit(f"no such kind of test: {test}")

@@ -39,7 +39,7 @@ enum mode { OFF, KILL, KILL_AFTER, FAIL_EIO, FAIL_ENOSPC, FAIL_EINTR, SHORT, FUL
 
 struct control {
     _Atomic int64_t mode, at, count, fired, checked, violations;
-    _Atomic int64_t calls[15], clock_s; /* clock_s: what the wall clock is set forward by */
+    _Atomic int64_t calls[14], only, clock_s; /* clock_s: what the wall clock is set forward by */
     char text[16][240];
 };
 
@@ -95,8 +95,10 @@ static int fault(enum call call)
 {
     if (!control)
         return 0;
-    int64_t n = atomic_fetch_add(&control->count, 1) + 1, mode = control->mode;
     atomic_fetch_add(&control->calls[call], 1);
+    if (control->only && control->only != (int64_t)call + 1)
+        return 0;
+    int64_t n = atomic_fetch_add(&control->count, 1) + 1, mode = control->mode;
     if (!mode || (n != control->at && !(mode == FULL && n > control->at)))
         return 0;
     atomic_fetch_add(&control->fired, 1);

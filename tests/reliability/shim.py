@@ -68,6 +68,10 @@ class Shim:
                  for i in range(min(n, TEXTS))]
         return [t.split(b"\0")[0].decode() for t in texts] + ["..."] * (n > TEXTS)
 
+    def only(self, call):
+        """Count calls of one kind alone; None: all."""
+        self.put(20, CALLS.index(call) + 1 if call else 0)
+
     def step_clock(self, seconds):
         """The server's wall clock is off by so much from now on."""
         self.put(21, seconds)

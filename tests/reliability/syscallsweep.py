@@ -20,7 +20,7 @@ import time
 from harness import MANIFEST, Client, Gone, NotStarted, Server, sha256
 from ledger import ACKED, DELETED, DELETING, Image, Ledger
 from load import descriptor
-from shim import MODES, SHORT, Shim
+from shim import CALLS, MODES, SHORT, Shim
 
 WITNESS = {"fdatasync": ["fdatasync"], "fsync": ["fsync"], "pwrite": ["pwrite64", "pwritev"],
            "ftruncate": ["ftruncate"], "unlink": ["unlink", "unlinkat"],
@@ -203,7 +203,7 @@ class Sweep:
         out = os.path.join(work, "strace")
         names = ",".join(n for some in WITNESS.values() for n in some)
         self.shim.put(2, 0)
-        for place in range(6, 21):
+        for place in range(6, 20):
             self.shim.put(place, 0)
         self.server.before = ["strace", "-f", "-qq", "-e", f"trace={names}", "-o", out]
         self.server.start()
@@ -243,6 +243,7 @@ def order(sweep, args):
 
 def sweep_all(sweep, args, work):
     sweep.witness(work)
+    sweep.shim.only(args.call)
     sweep.server.start()
     for _ in range(5):
         sweep.story.run()
@@ -272,6 +273,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1, help="every k-th call only")
     parser.add_argument("--mode", action="append", choices=list(MODES))
+    parser.add_argument("--call", choices=CALLS, help="at calls of one kind alone")
     parser.add_argument("--order", type=int, metavar="N", help="N stories, no faults")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     args = parser.parse_args()
