@@ -129,7 +129,7 @@ const stories = {
     await b.page.getByRole('button', { name: 'digest', exact: true }).click()
     await b.page.getByText(/podman pull .*web\/shop@sha256:/).waitFor()
     await b.audit('artifact')
-    for (const [name, text] of [['Attached', 'Nothing attached'], ['Manifest', 'schemaVersion']]) {
+    for (const [name, text] of [['Attached', 'Nothing attached'], ['Moves', 'What happened'], ['Manifest', 'schemaVersion']]) {
       await b.page.getByRole('link', { name }).click()
       await b.page.getByText(text).first().waitFor()
       await b.audit(`artifact ${name.toLowerCase()}`)

@@ -63,6 +63,24 @@ export interface Quota {
   window_s: number
   seen_at: string | null
 }
+export interface UpstreamState {
+  id: number
+  name: string
+  state: string
+  reason?: string
+  quota: Omit<Quota, 'endpoint_id' | 'endpoint'>[] | null
+}
+export interface Move {
+  id: number
+  tag: string
+  kind: string
+  at: string
+  who?: string
+  upstream: boolean
+  old_digest: string
+  new_digest: string
+  reason?: string
+}
 export interface CacheSummary {
   since: string
   now: string
