@@ -370,7 +370,7 @@ def write_docs(rows, folder, quick):
     page = folder / "benchmarks.md"
     lines = [f"{time.strftime('%Y-%m-%d', time.gmtime())}, {machine()}{', a short run (--quick)' if quick else ''}.", ""]
     for kind in KINDS:
-        text = subprocess.run(VERSIONS[kind], capture_output=True, text=True).stdout.strip()
+        text = subprocess.run(VERSIONS[kind], capture_output=True, text=True).stdout.strip().replace(f"{ROOT}/build/tools/", "")
         lines.append(f"- {plots.NAMES[kind]}: `{text}`")
     lines += ["", "| row | unit | Cove | docker-registry | distribution v3 |", "|---|---|---:|---:|---:|"]
     for r in rows:
