@@ -82,10 +82,12 @@ def connect(server, n):
 
 
 def idle(work, args):
-    """10,000 kept connections, each of which has had an answer."""
-    house, n = House(work), 2000 if args.quick else 10000
+    """10,000 kept connections (fewer where the limit of open files is under 21,000), each of which
+    has had an answer."""
+    house, files = House(work), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    n = 2000 if args.quick else min(10000, files // 2 - 200)  # a connection may need a file
     before, some = rss_kib(house.pid), []
-    while len(some) < n:  # a few at a time: this is not the overload
+    while len(some) < n - 249:  # a few at a time: this is not the overload
         batch = connect(house.server, 250)
         some += batch
         for s in batch:
