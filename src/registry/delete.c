@@ -86,6 +86,7 @@ static enum err try_delete_blob(struct ctx *c, const struct place *at, const str
         return fail(c, E_BLOB_UNKNOWN, "blob %s is unknown to the repository", d->text);
     TRY(e);
     struct blob_need need = {.digest = blob.digest, .size = blob.size};
+    TRY(usage_lock_blob(c, blob.id));               /* two that unlink it refund it once */
     TRY(blob_require(c, repo.id, &need, 1, false)); /* the lock, then the look */
     TRY(usage_in_manifest(c, repo.id, blob.id, &needed));
     if (needed)

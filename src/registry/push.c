@@ -50,17 +50,12 @@ static enum err commit_blob(struct ctx *c, const struct place *at, const struct 
     CLEANUP(tx_end) struct tx tx = {0};
     struct blob blob, known;
     int64_t project = at->access->project.project_id, repository;
-    bool held = false, expected = false;
+    bool held;
     TRY(tx_begin(c, &tx));
     TRY(repository_ensure(c, project, at->repository, &repository));
-    enum err e = blob_by_digest(c, a->digest, &known);
-    if (e == E_OK) {
-        expected = known.state == STATE_EXPECTED; /* its links cost nothing so far */
-        TRY(usage_lock_blob(c, known.id));
-        e = usage_has_blob(c, project, known.id, &held);
-    }
-    if (e != E_OK && e != E_NOT_FOUND)
-        return e;
+    TRY(blob_expect(c, a->digest, a->size, &known)); /* the lock, then the look */
+    bool expected = known.state == STATE_EXPECTED;   /* its links cost nothing so far */
+    TRY(usage_has_blob(c, project, known.id, &held));
     TRY(blob_commit(c, repository, a->digest, a->size, a->key, lease_of(c, rule), &blob,
                     &a->key_used));
     a->key_used = a->key_used || str_eq(blob.phys_key, a->key); /* by a try whose end was lost */
@@ -103,6 +98,7 @@ static enum err mount(struct ctx *c, const struct place *at, struct str digest,
     TRY(repository_by_name(c, from_project_id, from_repository, &from));
     TRY(blob_in_repository(c, from_project_id, from_repository, digest, &blob));
     struct blob_need need = {.digest = digest, .size = blob.size};
+    TRY(usage_lock_blob(c, blob.id)); /* two that link it count it once */
     TRY(blob_require(c, from.id, &need, 1, false));
     TRY(repository_ensure(c, project, at->repository, &repository));
     TRY(usage_has_blob(c, project, need.id, &held));

@@ -92,7 +92,8 @@ def test_collection_never_fails_a_push(start):
     assert not wrong
     for n in range(3):
         assert server.admin.get(f"/v2/library/p{n}/manifests/v14").status == 200
-    assert command(server, "fsck", "--full")[0] == 0
+    status, said = command(server, "fsck", "--full")
+    assert status == 0, said
 
 
 def test_missing_object_is_not_404(start):
