@@ -16,15 +16,21 @@ struct str hex_encode(struct arena *a, const void *p, size_t n)
     return (struct str){out, 2 * n};
 }
 
-static int hex_value(char c, bool upper_too)
+int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
-    if (upper_too && c >= 'A' && c <= 'F')
+    if (c >= 'A' && c <= 'F')
         return c - 'A' + 10;
     return -1;
+}
+
+/* Digests and keys have one spelling: lower case. */
+static int lower_digit(char c)
+{
+    return c >= 'A' && c <= 'F' ? -1 : hex_digit(c);
 }
 
 bool hex_decode(struct str s, unsigned char *out, size_t n)
@@ -32,7 +38,7 @@ bool hex_decode(struct str s, unsigned char *out, size_t n)
     if (s.n != 2 * n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        int hi = hex_value(s.p[2 * i], false), lo = hex_value(s.p[2 * i + 1], false);
+        int hi = lower_digit(s.p[2 * i]), lo = lower_digit(s.p[2 * i + 1]);
         if (hi < 0 || lo < 0)
             return false;
         out[i] = (unsigned char)(hi << 4 | lo);
@@ -134,8 +140,8 @@ bool percent_decode(struct arena *a, struct str s, bool plus_is_blank, struct st
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
         if (c == '%') {
-            int hi = i + 2 < s.n ? hex_value(s.p[i + 1], true) : -1;
-            int lo = i + 2 < s.n ? hex_value(s.p[i + 2], true) : -1;
+            int hi = i + 2 < s.n ? hex_digit(s.p[i + 1]) : -1;
+            int lo = i + 2 < s.n ? hex_digit(s.p[i + 2]) : -1;
             if (hi < 0 || lo < 0)
                 return false;
             c = (char)(hi << 4 | lo);

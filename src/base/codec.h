@@ -5,9 +5,11 @@
 #include "base/str.h"
 
 struct str hex_encode(struct arena *a, const void *p, size_t n); /* lower case */
-bool hex_decode(struct str s, unsigned char *out, size_t n);     /* exactly n bytes, lower case */
-struct str base64_encode(struct arena *a, struct str s);         /* padded */
-struct str base64url_encode(struct arena *a, struct str s);      /* unpadded */
+/* The value of a hex digit of either case, -1 for any other character. */
+int hex_digit(char c);
+bool hex_decode(struct str s, unsigned char *out, size_t n); /* exactly n bytes, lower case */
+struct str base64_encode(struct arena *a, struct str s);     /* padded */
+struct str base64url_encode(struct arena *a, struct str s);  /* unpadded */
 /* Accept padded or not; false on any other character or on stray bits. */
 bool base64_decode(struct arena *a, struct str s, struct str *out);
 bool base64url_decode(struct arena *a, struct str s, struct str *out);

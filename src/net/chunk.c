@@ -4,6 +4,8 @@
  */
 #include "net/chunk.h"
 
+#include "base/codec.h"
+
 #include <assert.h>
 
 enum {
@@ -19,20 +21,9 @@ enum {
     AT_ERROR,
 };
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static int size_step(struct chunked *s, char c)
 {
-    int v = digit(c);
+    int v = hex_digit(c);
     if (v >= 0) {
         if (s->digits == CHUNK_DIGITS_MAX || s->left > (INT64_MAX - v) / 16)
             return AT_ERROR;

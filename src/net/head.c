@@ -237,17 +237,6 @@ bool head_parse(struct str bytes, struct head *h, struct head_error *error)
     return true;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool decode_path(struct str raw, char *scratch, struct str *out)
 {
     if (!memchr(raw.p, '%', raw.n)) {

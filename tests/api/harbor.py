@@ -9,6 +9,7 @@ import urllib.parse
 
 import pytest
 
+import conftest
 from conftest import Server
 
 BASE = "/api/v2.0"
@@ -21,22 +22,7 @@ def unique(stem):
     return f"{stem}{next(_names)}"
 
 
-class Reply:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    def json(self):
-        return json.loads(self.body)
-
-    @property
-    def code(self):
-        """The code of Harbor's error envelope."""
-        return self.json()["errors"][0]["code"]
-
-    @property
-    def message(self):
-        return self.json()["errors"][0]["message"]
-
+class Reply(conftest.Reply):
     @property
     def total(self):
         return int(self.headers["X-Total-Count"])
@@ -45,9 +31,6 @@ class Reply:
     def id(self):
         """The last part of Location."""
         return int(self.headers["Location"].rsplit("/", 1)[1])
-
-    def __repr__(self):
-        return f"<{self.status} {self.body[:300]!r}>"
 
 
 class Api:
