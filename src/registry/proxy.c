@@ -28,6 +28,7 @@
 
 #define STEPS_MAX 8 /* of one pull's straight line; more is our bug */
 #define CLOCK_SLACK_S 60
+#define BOARD_TRIES 8
 #define QUEUE_MAX_S 2 /* a wish to wait so long is heeded instead of passed on */
 
 static int64_t number(struct str text, int64_t otherwise)
@@ -461,22 +462,20 @@ void proxy_count_hit(int64_t bytes)
     metric_add(M_proxy_bytes_saved, bytes);
 }
 
-/* A flight found the bytes in the store, or has put them there. */
+/* A flight found the bytes in the store, or has put them there. E_NOT_FOUND: they have been evicted
+   since, with their row or just before it. */
 static enum err from_store(struct ctx *c, const struct place *at, const struct digest *d,
                            struct pulled_blob *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct blob b;
     TRY(tx_read(c, &tx));
-    enum err err =
-        blob_in_repository(c, at->access->project.project_id, at->repository, digest_str(d), &b);
+    TRY(blob_in_repository(c, at->access->project.project_id, at->repository, digest_str(d), &b));
     tx_end(&tx);
-    if (err == E_NOT_FOUND)
-        return fail(c, E_UNAVAILABLE, "blob %s left the store in this moment", d->text);
-    TRY(err);
     int fd;
     int64_t size;
-    TRY(store_read(c, b.phys_key, &fd, &size));
+    if (store_read(c, b.phys_key, &fd, &size) != E_OK)
+        return E_NOT_FOUND;
     *out = (struct pulled_blob){
         .digest = str_dup(&c->mem, digest_str(d)),
         .size = size,
@@ -488,6 +487,12 @@ static enum err from_store(struct ctx *c, const struct place *at, const struct d
     return E_OK;
 }
 
+/* How many blobs the project fetches at once; 0: as many as it likes. */
+static int64_t line_of(const struct place *at)
+{
+    return i64_max(0, number(at->access->project.max_upstream_conn, 0));
+}
+
 /* The body that follows the flight, or runs ahead of it. */
 static enum err follow(struct ctx *c, const struct place *at, struct flight *f, int64_t from,
                        struct source **out)
@@ -496,10 +501,31 @@ static enum err follow(struct ctx *c, const struct place *at, struct flight *f, 
     int64_t size = flight_size(f), have = flight_have(f);
     bool far = size > 0 && from - have > FLIGHT_FAR && from < size - FLIGHT_TAIL &&
                !str_eq(c->sv->settings->proxy_range, S("wait")) &&
-               number(at->access->project.max_upstream_conn, 0) <= 0; /* it would be one more */
+               line_of(at) == 0; /* it would be one more */
     if (far)
         return far_source(c, f, at, from, size, *out, out);
     return E_OK;
+}
+
+/* A flight to follow in *f, or NULL and the stored bytes in *out. A full cache may evict what was
+   found or has arrived before it is opened; then it is looked for again, upstream in the end. */
+static enum err board(struct ctx *c, struct flight_want *w, struct flight **f, bool *led,
+                      struct pulled_blob *out)
+{
+    enum err err = E_NOT_FOUND;
+    for (int i = 0; err == E_NOT_FOUND && i < BOARD_TRIES; i++) {
+        bool here;
+        TRY(flight_join(c, w, f, &here, led));
+        if (!here)
+            return E_OK;
+        *f = NULL;
+        err = from_store(c, w->at, w->digest, out);
+        w->most = line_of(w->at);
+    }
+    if (err != E_NOT_FOUND)
+        return err;
+    c->retry_after = 1;
+    return fail(c, E_UNAVAILABLE, "blob %s is evicted as often as it arrives", w->digest->text);
 }
 
 /* stored: it only has to be linked, so it stands in no line. */
@@ -511,19 +537,19 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
         .digest = d,
         .size = size,
         .limit = i64_max(0, number(at->access->project.proxy_speed_kb, 0)) * 128,
-        .most = stored ? 0 : i64_max(0, number(at->access->project.max_upstream_conn, 0)),
+        .most = stored ? 0 : line_of(at),
     };
     struct flight *f;
-    bool here, led;
-    enum err err = flight_join(c, &w, &f, &here, &led);
+    bool led;
+    enum err err = board(c, &w, &f, &led, out);
     if (err != E_OK) {
         metric_add(M_proxy_refused, 1);
         condition_absent_note(conditions_of(c), upstream(at), at->repository, digest_str(d),
                               led ? err : E_OK);
         return err;
     }
-    if (here)
-        return from_store(c, at, d, out);
+    if (!f)
+        return E_OK;
     struct source *source = NULL;
     /* An empty body is complete with its head: nothing of it can be held back. */
     if (flight_size(f) == 0 || (from > 0 && str_eq(c->sv->settings->proxy_range, S("wait"))))

@@ -191,6 +191,34 @@ def test_pins_survive(up, cove):
     eventually(lambda: cached_tags(cove, "team/app") == ["stable"], 15)
 
 
+def test_what_leaves_at_once_is_still_served(up, cove):
+    """Pins fill the cache, so each image that comes is evicted in the moment it has arrived, between
+    the steps of those who pull it. Nobody is refused: the bytes come from upstream again."""
+    set_metadata(cove, "hub", proxy_pins="team/pinned")
+    up.add_image("team/pinned", "1", [noise(60, 1)])
+    Puller(cove).image("team/pinned", "1")
+    settled(cove)
+    set_cap(cove, MIB)
+    for tag in "1234":
+        up.add_image("team/app", tag, [noise(f"{tag}{i}", 0.01) for i in range(8)])
+    failed = []
+
+    def pull():
+        puller = Puller(cove)
+        try:
+            for i in range(20):
+                puller.image("team/app", str(i % 4 + 1))
+        except AssertionError as e:
+            failed.append(e)
+    pullers = [threading.Thread(target=pull) for _ in range(6)]
+    for t in pullers:
+        t.start()
+    for t in pullers:
+        t.join()
+    assert not failed, failed[0]
+    assert cached_tags(cove, "team/pinned") == ["1"]
+
+
 def test_larger_than_the_cache(up, cove):
     set_cap(cove, MIB)
     small = up.add_image("team/app", "small", [noise(40, 0.5)])
