@@ -1,14 +1,19 @@
 // One page in chromium with what always holds: no CSP violation, no console error, no request to
 // another origin; audit() adds axe in both themes.
-import { mkdirSync, readFileSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
 const require = createRequire(new URL('../../web/package.json', import.meta.url))
 const { chromium } = require('playwright-core')
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
 export const url = process.env.COVE_URL
+export const host = url.replace('http://', '')
 export const shots = process.env.SHOTS && fileURLToPath(new URL('../../build/shots/', import.meta.url))
 
 export function check(ok, what) {
@@ -65,4 +70,16 @@ export async function signIn(b, name = 'admin', password = process.env.ADMIN_PAS
   await b.page.getByRole('button', { name: 'Sign in' }).click()
   await b.page.getByRole('navigation', { name: 'Main' }).or(b.page.getByRole('navigation', { name: 'Sections' })).first().waitFor()
   b.tolerate()
+}
+
+export const heading = (b, name) => b.page.getByRole('heading', { level: 1, name }).waitFor()
+
+// A real client's pull: skopeo.
+export async function pull(image) {
+  const dir = mkdtempSync(join(tmpdir(), 'cove-pull-'))
+  try {
+    await promisify(execFile)('skopeo', ['copy', '-q', '--src-tls-verify=false', `docker://${host}/${image}`, `dir:${dir}`])
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
 }

@@ -1,98 +1,21 @@
-"""Stories in a real browser against the real binary and an upstream that can fail. Each story runs as
-`node stories.mjs NAME`; what holds always (no CSP violation, no console error, no axe violation, no
-request to another origin) is checked in every one of them."""
-import json
-import os
-import pathlib
-import shutil
-import subprocess
+"""Stories in a real browser against the real binary and an upstream that can fail: every exported
+function of stories/*.mjs. What holds always (no CSP violation, no console error, no axe violation, no
+request to another origin) is checked in each of them. And the files that the server gives a browser."""
+import gzip
+import re
 
 import pytest
-from conftest import Server
-from proxied import Puller
-from upstream import Upstream
-
-HERE = pathlib.Path(__file__).resolve().parent
-WEB = HERE.parent.parent / "web"
-USER = "Secret-word-1"
+from stage import BROWSER, stories
 
 
-def chromium():
-    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-
-
-def has_console(server):
-    page = server.anonymous.get("/", headers={"Accept": "text/html", "Accept-Encoding": "gzip"})
-    return page.headers["Content-Type"].startswith("text/html")
-
-
-@pytest.fixture(scope="module")
-def stage(postgres):
-    """A server with a proxy cache, a project of its own, images, a guest; and an upstream."""
-    if not shutil.which("node") or not chromium() or not (WEB / "node_modules/playwright-core").exists():
-        pytest.skip("node, chromium or web/node_modules is missing")
-    with Upstream() as up:
-        up.add_image("library/alpine", "3.20", [b"alpine"])
-        server = Server(postgres, COVE_OUTBOUND_ALLOW="127.0.0.0/8")
-        try:
-            if not has_console(server):
-                pytest.skip("the binary has no console")
-            fill(server, up)
-            yield server, up
-            server.stop()
-        finally:
-            server.remove()
-
-
-def fill(server, up):
-    admin = server.admin
-    assert admin.post("/api/v2.0/registries", json={"name": "up", "type": "docker-registry",
-                                                    "url": up.url}).status == 201
-    registry = admin.get("/api/v2.0/registries").json()[0]["id"]
-    assert admin.post("/api/v2.0/projects", json={
-        "project_name": "hub", "registry_id": registry,
-        "metadata": {"public": "true", "proxy_ns": "docker.io"}}).status == 201
-    for i in range(60):
-        admin.post("/api/v2.0/projects", json={"project_name": f"team-{i:02}"})
-    admin.post("/api/v2.0/projects", json={"project_name": "secret"})
-    admin.push_image("secret/app", "1.0")
-    digest, payload = admin.push_image("team-07/web/shop", "1.27.3", [b"x" * 70000, b"y" * 9000])
-    for tag in ("1.27", "latest"):
-        admin.push_manifest("team-07/web/shop", tag, payload)
-    for i in range(30):
-        admin.push_image(f"team-07/service-{i:02}", "v1")
-    Puller(server).image("library/alpine", "3.20")
-    for name in ("guest", "developer"):
-        assert admin.post("/api/v2.0/users", json={
-            "username": name, "email": f"{name}@example.com", "realname": name.title(),
-            "password": USER}).status == 201
-    admin.post("/api/v2.0/projects/team-07/members",
-               json={"role_id": 3, "member_user": {"username": "guest"}})
-
-
-STORIES = ["sign_in", "wizard", "filter_back", "artifact", "guest", "upstream_down", "expired",
-           "keyboard", "phone", "pages"]
-
-
-@pytest.mark.parametrize("story", STORIES)
-def test_story(stage, story):
-    server, up = stage
-    env = {**os.environ, "COVE_URL": f"http://127.0.0.1:{server.port}", "UPSTREAM": up.url,
-           "ADMIN_PASSWORD": server.env["COVE_ADMIN_PASSWORD"], "USER_PASSWORD": USER,
-           "CHROMIUM": chromium()}
-    done = subprocess.run(["node", HERE / "stories.mjs", story], env=env, capture_output=True,
-                          text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(json.dumps(done.stdout[-400:]))
-    server.check()
-
-
-BROWSER = {"Accept": "text/html", "Accept-Encoding": "gzip"}
+@pytest.mark.parametrize("file, story", stories())
+def test_story(stage, file, story):
+    stage.play(file, story)
 
 
 def test_files(stage):
     """Types, caching, codings, and the paths that the page never stands for."""
-    client = stage[0].anonymous
+    client = stage.server.anonymous
     page = client.get("/", headers=BROWSER)
     assert page.headers["Content-Encoding"] == "gzip" and page.headers["Cache-Control"] == "no-cache"
     policy = page.headers["Content-Security-Policy"]
@@ -117,9 +40,7 @@ def test_files(stage):
 
 
 def test_assets_are_immutable(stage):
-    import gzip
-    import re
-    client = stage[0].anonymous
+    client = stage.server.anonymous
     page = gzip.decompress(client.get("/", headers=BROWSER).body).decode()
     assert "<style" not in page and "style=" not in page
     for script in re.findall(r"<script[^>]*>", page):
@@ -139,12 +60,12 @@ def test_assets_are_immutable(stage):
     ("/harbor/registries", "/upstreams"),
 ])
 def test_old_links(stage, old, new):
-    reply = stage[0].anonymous.get(old, headers=BROWSER)
+    reply = stage.server.anonymous.get(old, headers=BROWSER)
     assert (reply.status, reply.headers["Location"]) == (302, new)
 
 
 def test_no_way_out(stage):
     for path in ("/harbor//evil.example", "/harbor/%2Fevil.example", "/harbor/%5Cevil.example"):
-        reply = stage[0].anonymous.get(path, headers=BROWSER)
+        reply = stage.server.anonymous.get(path, headers=BROWSER)
         location = reply.headers.get("Location", "/")
         assert not location.startswith("//") and "\\" not in location, (path, location)
