@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 in the middle of mixed load, again and again: nothing acknowledged is lost, nothing
-deleted comes back, `cove fsck --full` finds nothing; on SQLite every 2xx leaves after the syncs it
-stands for (shim.c). One line at the end; exit 1 on any loss."""
+deleted comes back, `cove fsck --full` finds nothing; every 2xx leaves after the syncs it stands for
+(shim.c). One line at the end; exit 1 on any loss."""
 import argparse
 import os
 import random
@@ -24,10 +24,16 @@ def fsck(server, ledger):
         ledger.fail(f"fsck --full: exit {code}: {text.strip()}")
 
 
-def cycle(server, ledger, load, rng, number):
+def cycle(server, ledger, load, rng, number, pushes):
+    """A kill at any moment; with PUSHES not before so many, on average, were acknowledged."""
     ledger.cycle = number
+    goal = load.pushed + (rng.randrange(2 * pushes + 1) if pushes else 0)
     load.resume()
     time.sleep(rng.uniform(0.02, 0.4))
+    until = time.monotonic() + 30
+    while load.pushed < goal and time.monotonic() < until:
+        time.sleep(0.002)
+    time.sleep(rng.uniform(0, 0.01))
     load.dying = True
     died = server.kill()
     if died is not None:
@@ -44,6 +50,8 @@ def cycle(server, ledger, load, rng, number):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--pushes", type=int, default=0,
+                        help="acknowledged pushes between two kills, on average")
     parser.add_argument("--db", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
     parser.add_argument("--keep", action="store_true", help="leave store and ledger behind")
@@ -54,14 +62,14 @@ def main():
     ledger = Ledger(os.path.join(work, "ledger.jsonl"))
     server = Server(os.path.join(work, "data"), os.path.join(work, "log"), postgres,
                     COVE_GC_LEASE_S=LEASE_S)
-    shim = Shim() if args.db == "sqlite" and "san/" not in binary() else None
+    shim = Shim() if "san/" not in binary() else None
     server.preload = shim.env if shim else {}
     server.start()
     load = Load(server, ledger, LEASE_S, args.seed)
     kills = 0
     try:
         while kills < args.kills and not ledger.failures:
-            cycle(server, ledger, load, rng, kills)
+            cycle(server, ledger, load, rng, kills, args.pushes)
             kills += 1
         load.pause()
         time.sleep(LEASE_S)  # leases are over: what nothing references goes now
@@ -79,7 +87,7 @@ def main():
     for failure in ledger.failures[:20]:
         print("FAIL:", failure)
     what = ", ".join(f"{n} {k}" for k, n in sorted(load.counts.items()))
-    print(f"crashloop {args.db}: {kills} kills, {ledger.acks} acknowledged, "
+    print(f"crashloop {args.db}: {kills} kills, {load.pushed} pushes acknowledged, "
           f"{len(ledger.failures)} failures; {what}; {time.monotonic() - began:.0f} s, "
           f"seed {args.seed}")
     if ledger.failures or args.keep:

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from base64 import b64encode
+from types import SimpleNamespace
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PASSWORD = "Correct-Horse-7"
@@ -51,6 +52,13 @@ class Postgres:
                  "start")
         self.run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "cove")
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/cove"
+
+    def another(self, name):
+        """An empty database of that name; what it held before is gone."""
+        where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres"]
+        self.run("dropdb", *where, "--if-exists", "--force", name)
+        self.run("createdb", *where, name)
+        return SimpleNamespace(url=self.url.rsplit("/", 1)[0] + "/" + name)
 
     def run(self, program, *args):
         command = [f"{self.bin}/{program}", *args]

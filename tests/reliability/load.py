@@ -31,6 +31,10 @@ class Load:
     def count(self, what):
         self.counts[what] = self.counts.get(what, 0) + 1
 
+    @property
+    def pushed(self):
+        return self.counts.get("pushed", 0)
+
     def loop(self, number, role):
         rng, client = random.Random(f"{self.seed}/{number}"), Client(self.server)
         memory = {}
