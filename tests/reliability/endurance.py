@@ -2,9 +2,11 @@
 """What a server has to bear besides crashes, one proof a name: idle, slowloris, overload, soak,
 clock, pause, pgrestart, second."""
 import argparse
+import json
 import os
 import random
 import resource
+import select
 import shutil
 import socket
 import subprocess
@@ -13,7 +15,7 @@ import tempfile
 import threading
 import time
 
-from harness import Client, NotStarted, Postgres, Server, binary, sha256
+from harness import Client, NotStarted, Postgres, Server, binary, compiled, sha256
 from ledger import Ledger
 from load import Load
 from shim import Shim
@@ -116,34 +118,40 @@ def ask_steadily(house, path, until, times):
 
 def slowloris(work, args):
     """1,000 clients that send a header a second and never end it."""
-    house, times = House(work), []
-    path, some, began = house.blob(4096), connect(house.server, 1000), time.monotonic()
-    good = threading.Thread(target=ask_steadily, args=(house, path, began + 10, times))
+    house, times, ages = House(work), [], []
+    path, opened = house.blob(4096), {}
+    until = time.monotonic() + 12
+    good = threading.Thread(target=ask_steadily, args=(house, path, until, times))
     good.start()
-    for s in some:
+    for _ in range(1000):
+        began = time.monotonic()
+        s = connect(house.server, 1)[0]
         s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
-    left, last = set(some), 0.0
-    while left and time.monotonic() - began < 20:
-        for s in list(left):
-            try:
-                if s.recv(4096) == b"":
-                    left.discard(s)
-            except BlockingIOError:
+        opened[s.fileno()] = (s, began)
+    closed, trickle = select.epoll(), time.monotonic() + 1
+    for fd in opened:
+        closed.register(fd, select.EPOLLIN | select.EPOLLHUP)
+    while opened and time.monotonic() < until + 10:
+        for fd, _ in closed.poll(0.02):
+            s, began = opened.pop(fd)
+            ages.append(time.monotonic() - began)
+            s.close()
+        if time.monotonic() >= trickle:
+            trickle += 1
+            for s, _ in opened.values():
                 try:
                     s.sendall(b"X-A: b\r\n")
                 except OSError:
-                    left.discard(s)
-            except OSError:
-                left.discard(s)
-        last = time.monotonic() - began
-        time.sleep(0.5)
+                    pass  # closed meanwhile: the epoll tells when
     good.join()
     house.server.kill()
     times.sort()
     p99 = times[int(len(times) * 0.99)] * 1000 if times else 0
-    demand(not left and last <= 11.5, f"{len(left)} of 1000 open after {last:.1f} s")
+    demand(not opened, f"{len(opened)} of 1000 are still open")
+    demand(max(ages) <= 10, f"a connection lived {max(ages):.2f} s")
     demand(len(times) > 50, f"only {len(times)} others were answered")
-    return f"1000 closed after {last:.1f} s; {len(times)} others answered, p99 {p99:.1f} ms"
+    return (f"1000 closed, each {min(ages):.2f} to {max(ages):.2f} s after it was opened; "
+            f"{len(times)} others answered, p99 {p99:.1f} ms")
 
 
 def memory_limit(pid, bytes_):
@@ -164,97 +172,82 @@ def memory_limit(pid, bytes_):
     return None
 
 
-HAMMER = """
-import http.client, sys, threading, time
-port, path, auth, threads, seconds = int(sys.argv[1]), sys.argv[2], sys.argv[3], \
-    int(sys.argv[4]), float(sys.argv[5])
-good, refused, odd, lock = [0], [0], [], threading.Lock()
-until = time.monotonic() + seconds
-def work():
-    c = None
-    while time.monotonic() < until:
-        try:
-            c = c or http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-            c.request("GET", path, headers={"Authorization": auth})
-            r = c.getresponse()
-            r.read()
-            with lock:
-                if r.status == 200:
-                    good[0] += 1
-                elif r.status == 503 and r.getheader("Retry-After"):
-                    refused[0] += 1
-                else:
-                    odd.append(r.status)
-            if r.status == 503:
-                c = None
-                time.sleep(0.05)
-        except (OSError, http.client.HTTPException):
-            c = None
-            with lock:
-                refused[0] += 1
-            time.sleep(0.05)
-some = [threading.Thread(target=work) for _ in range(threads)]
-[t.start() for t in some]
-[t.join() for t in some]
-print(good[0], refused[0], len(odd))
-"""
+def loadgen(house, connections, seconds, *asked, pause_ms=200):
+    """The clients of loadgen.c under way; `counted` ends them."""
+    program = compiled("loadgen.c", "loadgen", "-Wall", "-Wextra")
+    return subprocess.Popen([program, str(house.server.port), Client(house.server).auth,
+                             str(connections), str(seconds), str(pause_ms), *asked],
+                            stdout=subprocess.PIPE, text=True)
 
 
-def hammer(house, path, threads, seconds):
-    auth = Client(house.server).auth
-    children = [subprocess.Popen([sys.executable, "-c", HAMMER, str(house.server.port), path, auth,
-                                  str(threads // 2), str(seconds)], stdout=subprocess.PIPE,
-                                 text=True) for _ in range(2)]
-    sums = [0, 0, 0]
-    for child in children:
-        for i, n in enumerate(child.communicate()[0].split()):
-            sums[i] += int(n)
-    return sums
+def counted(child):
+    said = child.communicate()[0]
+    demand(child.returncode == 0, f"loadgen: exit {child.returncode}")
+    return json.loads(said)
 
 
 def overload(work, args):
-    """Five times the clients that the server's threads can answer, at a limit of 256 MiB."""
-    seconds, threads = 4 if args.quick else 15, 16
+    """Pulls and durable pushes by as many clients as the server's threads can answer, then by five
+    times as many, at a limit of 256 MiB."""
+    seconds, threads = 4 if args.quick else 20, 16
     house = House(work, COVE_SERVER_THREADS=threads)
-    path, group = house.blob(256 << 10), memory_limit(house.pid, 256 << 20)
-    peak = hammer(house, path, threads, seconds)
-    over = hammer(house, path, 5 * threads, seconds)
+    group, asked = memory_limit(house.pid, 256 << 20), []
+    for n in range(6):
+        data, path = random.Random(n).randbytes(64 << 10), os.path.join(work, f"body{n}")
+        with open(path, "wb") as f:
+            f.write(data)
+        asked += ["GET:" + house.blob((256 << 10) + n),
+                  f"POST:/v2/library/a/blobs/uploads/?digest={sha256(data)}:{path}"]
+    counted(loadgen(house, threads, 2, *asked))  # warm
+    peak = counted(loadgen(house, threads, seconds, *asked))
+    over = counted(loadgen(house, 5 * threads, seconds, *asked))
     alive, rss = house.server.process.poll() is None, rss_kib(house.pid)
+    house.settle()
     house.server.kill()
     if group:
         os.rmdir(group)
-    share = 100 * over[0] / max(1, peak[0])
+    share = 100 * over["good"] / max(1, peak["good"])
     demand(alive, "the server died")
-    demand(over[2] == 0 and peak[2] == 0, f"{over[2] + peak[2]} odd answers")
+    demand(not over["odd"] and not peak["odd"], f"odd answers: {peak}, {over}")
+    demand(over["refused"], f"nobody was refused: this was no overload: {over}")
     demand(share >= 80, f"goodput {share:.0f} % of the peak ({over} against {peak})")
     limit = "256 MiB limit" if group else "no memory limit here"
-    return (f"goodput {share:.0f} % of the peak, {over[1]} refused, RSS {rss / 1024:.0f} MiB, "
-            f"{limit}")
+    return (f"goodput {share:.0f} % of the peak ({over['good'] / over['seconds']:.0f}/s against "
+            f"{peak['good'] / peak['seconds']:.0f}/s), {over['refused']} refused with Retry-After, "
+            f"{over['broken']} broken, p99 {over['p99_ms']:.0f} ms, RSS {rss / 1024:.0f} MiB, {limit}")
 
 
 def soak(work, args):
-    """Mixed load; the slope of memory over requests, descriptors and threads."""
+    """Mixed load with a ledger, and 32 clients that pull as fast as they are answered; the slope of
+    memory over requests, descriptors and threads."""
     seconds = 20 if args.quick else args.seconds
     house, points = House(work), []
-    load = Load(house.server, house.ledger, LEASE_S, 1, writers=3, deleters=3, pullers=3)
+    paths = ["GET:" + house.blob(n) for n in (500, 4096, 70000)]
+    load = Load(house.server, house.ledger, LEASE_S, 1, writers=2, deleters=2, pullers=1)
     load.resume()
+    pulls = loadgen(house, 32, seconds, *paths, "HEAD:" + paths[0][4:], "GET:/v2/",
+                    "GET:/api/v2.0/projects?page_size=5")
     began = time.monotonic()
     while time.monotonic() - began < seconds:
-        time.sleep(seconds / 40)
+        time.sleep(seconds / 60)
         points.append((house.metric("cove_http_requests_total"), rss_kib(house.pid),
-                       len(os.listdir(f"/proc/{house.pid}/fd"))))
+                       len(os.listdir(f"/proc/{house.pid}/fd")),
+                       len(os.listdir(f"/proc/{house.pid}/task"))))
     load.pause()
     load.stop()
+    pulled = counted(pulls)
     house.settle()
     house.server.kill()
+    demand(not pulled["odd"] and not pulled["broken"], f"{pulled}")
     warm = points[len(points) // 3:]
     mean_x = sum(p[0] for p in warm) / len(warm)
     mean_y = sum(p[1] for p in warm) / len(warm)
     spread = sum((p[0] - mean_x) ** 2 for p in warm) or 1
     slope = sum((p[0] - mean_x) * (p[1] - mean_y) for p in warm) / spread * 1e5 / 1024
-    figure = (f"{warm[-1][0]:.0f} requests in {seconds} s, RSS {warm[0][1] / 1024:.1f} to "
-              f"{warm[-1][1] / 1024:.1f} MiB, slope {slope:.2f} MiB per 100,000, descriptors "
-              f"{warm[0][2]} to {warm[-1][2]}")
+    figure = (f"{warm[-1][0]:.0f} requests in {seconds} s, {house.ledger.acks} acknowledged, RSS "
+              f"{warm[0][1] / 1024:.1f} to {warm[-1][1] / 1024:.1f} MiB, slope {slope:.3f} MiB per "
+              f"100,000, descriptors {warm[0][2]} to {warm[-1][2]}, threads {warm[0][3]} to "
+              f"{warm[-1][3]}")
     demand(args.quick or slope <= 1, figure)
     return figure
 

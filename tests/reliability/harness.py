@@ -29,6 +29,18 @@ def binary():
     raise SystemExit("no binary: build first, or set COVE_BIN")
 
 
+def compiled(source, name, *flags):
+    """build/NAME from one C file of this folder, made again when its source is younger."""
+    source = os.path.join(ROOT, "tests/reliability", source)
+    made = os.path.join(ROOT, "build", name)
+    if not os.path.exists(made) or os.path.getmtime(made) < os.path.getmtime(source):
+        os.makedirs(os.path.dirname(made), exist_ok=True)
+        subprocess.run([os.environ.get("CC", "cc"), "-O1", "-o", made + ".new", source, *flags],
+                       check=True)
+        os.rename(made + ".new", made)
+    return made
+
+
 def sha256(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 

@@ -2,10 +2,9 @@
 import mmap
 import os
 import struct
-import subprocess
 import tempfile
 
-from harness import ROOT
+from harness import compiled
 
 CALLS = ["openat(O_CREAT)", "mkdir", "pwrite", "write", "fdatasync", "fsync", "ftruncate",
          "unlink", "rename"]
@@ -17,15 +16,7 @@ TEXTS, TEXT = 16, 240
 
 
 def library():
-    """build/shim.so, made again when its source is younger."""
-    source = os.path.join(ROOT, "tests/reliability/shim.c")
-    made = os.path.join(ROOT, "build/shim.so")
-    if not os.path.exists(made) or os.path.getmtime(made) < os.path.getmtime(source):
-        os.makedirs(os.path.dirname(made), exist_ok=True)
-        subprocess.run([os.environ.get("CC", "cc"), "-O1", "-shared", "-fPIC", "-o", made + ".new",
-                        source, "-ldl", "-lpthread"], check=True)
-        os.rename(made + ".new", made)
-    return made
+    return compiled("shim.c", "shim.so", "-shared", "-fPIC", "-ldl", "-lpthread")
 
 
 class Shim:
