@@ -18,6 +18,7 @@
 #include "config.h"
 #include "jobs/housekeeper.h"
 #include "jobs/refresher.h"
+#include "jobs/worker.h"
 #include "meta/store.h"
 #include "meta/user.h"
 #include "net/client.h"
@@ -58,6 +59,7 @@ struct life {
     pthread_t signals;
     struct housekeeper *keeper;
     struct refresher *refresher;
+    struct worker *worker;
     struct control *control;
     struct str config;
 };
@@ -345,6 +347,7 @@ int serve(struct str config)
     }
     if (pthread_create(&l.signals, NULL, wait_for_signals, &l) != 0 ||
         housekeeper_start(&l.c, &l.sv, &l.keeper) != E_OK ||
+        worker_start(&l.c, &l.sv, &l.worker) != E_OK ||
         refresher_start(&l.c, &l.sv, &l.refresher) != E_OK ||
         control_start(&l.c, &l.sv, l.settings.data, &l.control) != E_OK) {
         fprintf(stderr, "cove: %s\n", l.c.msg[0] ? l.c.msg : "no thread could be started");
@@ -361,6 +364,7 @@ int serve(struct str config)
     bool ended = server_run(l.server);
     pthread_join(l.signals, NULL);
     ended = refresher_stop(l.refresher) && ended;
+    ended = worker_stop(l.worker) && ended;
     if (!ended) {
         log_warn("serve", "requests or fetches still ran after the drain; leaving them");
         housekeeper_stop(l.keeper);

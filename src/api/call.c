@@ -182,8 +182,9 @@ enum err reply_json(struct call *r, int status, const struct field *fields, cons
     return reply_buf(r, status, &b);
 }
 
-/* The request's own path and query with another page. Relative, as Harbor gives it. */
-static struct str page_url(struct call *r, int64_t page)
+/* The request's own path and query with another page or cursor (`head`), without the parameters
+   that it replaces. Relative, as Harbor gives it. */
+static struct str same_with(struct call *r, struct str head, bool pages)
 {
     struct str path = r->http->target, query = r->http->query;
     int64_t mark = str_find(path, '?');
@@ -192,16 +193,31 @@ static struct str page_url(struct call *r, int64_t page)
         path = percent_encode(&r->c->mem, r->http->path, "/");
     else if (mark >= 0)
         path.n = (size_t)mark;
-    struct str out = str_fmt(&r->c->mem, "%.*s?page=%lld&page_size=%lld", STR(path),
-                             (long long)page, (long long)r->query.page_size);
+    struct str out = str_fmt(&r->c->mem, "%.*s?%.*s", STR(path), STR(head));
     while (query.n) {
         struct str pair = str_cut(&query, '&'), rest = pair;
         struct str key = str_cut(&rest, '=');
-        if (!pair.n || str_eq(key, S("page")) || str_eq(key, S("page_size")))
-            continue;
-        out = str_fmt(&r->c->mem, "%.*s&%.*s", STR(out), STR(pair));
+        bool replaced = pages ? str_eq(key, S("page")) || str_eq(key, S("page_size"))
+                              : str_eq(key, S("cursor"));
+        if (pair.n && !replaced)
+            out = str_fmt(&r->c->mem, "%.*s&%.*s", STR(out), STR(pair));
     }
     return out;
+}
+
+static struct str page_url(struct call *r, int64_t page)
+{
+    return same_with(r,
+                     str_fmt(&r->c->mem, "page=%lld&page_size=%lld", (long long)page,
+                             (long long)r->query.page_size),
+                     true);
+}
+
+void reply_next(struct call *r, struct str cursor)
+{
+    struct str head =
+        str_fmt(&r->c->mem, "cursor=%.*s", STR(percent_encode(&r->c->mem, cursor, "")));
+    call_header(r, "Link", "<%.*s>; rel=\"next\"", STR(same_with(r, head, false)));
 }
 
 static void link_header(struct call *r, int64_t total)

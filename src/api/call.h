@@ -76,6 +76,9 @@ struct str call_base_url(const struct call *r);
 /* A further header of the reply, formatted into the request's memory. */
 void call_header(struct call *r, const char *name, const char *fmt, ...) PRINTF(3, 4);
 
+/* Link: rel="next": the request's own path and query with this cursor. */
+void reply_next(struct call *r, struct str cursor);
+
 /* Replies; each may be called once. The object is encoded by its field table. Every reply ends the
    read transaction first, adds the common headers and writes the access log when it is sent. */
 enum err reply_json(struct call *r, int status, const struct field *fields, const void *obj);

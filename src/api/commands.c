@@ -19,6 +19,7 @@ static int too_many(struct command_call *k, const char *usage)
 
 static int run_gc(struct ctx *c, struct command_call *k)
 {
+    const struct gc_watch watch = {.say = k->say, .arg = k->arg};
     struct gc_report report;
     struct str text;
     int64_t grace = c->sv->settings->gc_grace_s;
@@ -28,7 +29,7 @@ static int run_gc(struct ctx *c, struct command_call *k)
         return too_many(k, "gc [--grace SECONDS]");
     enum err e = upload_sweep(c);
     if (e == E_OK)
-        e = gc_run(c, grace, k->say, k->arg, &report);
+        e = gc_run(c, grace, &watch, &report);
     if (e != E_OK)
         return command_failed(c, k, e);
     return report.failed ? 1 : 0;

@@ -32,4 +32,24 @@ extern const struct field series_query_fields[], consumers_query_fields[];
 
 handler list_upstreams, upstream_quota_series, list_consumers, start_refresh;
 
+/* ---- jobs and storage: job_api.c, storage_api.c -------------------------------------------- */
+
+struct job_query {
+    struct str kind;
+    bool live;
+    int64_t cursor, page_size;
+};
+extern const struct field job_query_fields[];
+struct gc_req {
+    bool dry_run;
+    int64_t grace_s;
+};
+extern const struct field gc_req_fields[];
+
+project_finder job_of_path;
+handler list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;
+
+/* The job as the API shows it, with 202 and where it is: for whoever queues one. */
+enum err reply_job(struct call *r, int64_t job_id);
+
 #endif

@@ -134,16 +134,7 @@ static void next_link(struct call *r, const struct list *moves, int64_t page_siz
     const struct tag_move *m = moves->items;
     if ((int64_t)moves->count < page_size)
         return;
-    struct arena *a = &r->c->mem;
-    struct str out = str_fmt(a, "%.*s?cursor=%lld", STR(percent_encode(a, r->http->path, "/")),
-                             (long long)m[moves->count - 1].id);
-    struct str rest = r->http->query;
-    while (rest.n) {
-        struct str pair = str_cut(&rest, '&');
-        if (pair.n && !str_starts(pair, S("cursor=")))
-            out = str_fmt(a, "%.*s&%.*s", STR(out), STR(pair));
-    }
-    call_header(r, "Link", "<%.*s>; rel=\"next\"", STR(out));
+    reply_next(r, str_fmt(&r->c->mem, "%lld", (long long)m[moves->count - 1].id));
 }
 
 static enum err reply_moves(struct call *r, struct list *moves, int64_t page_size)

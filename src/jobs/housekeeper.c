@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "blob/upload.h"
+#include "meta/job.h"
+#include "meta/storage.h"
 #include "meta/store.h"
 #include "meta/tag.h"
 #include "meta/upstream_use.h"
@@ -58,10 +60,29 @@ static enum err sweep_seen(struct ctx *c)
     return tx_commit(&tx);
 }
 
+/* Queues a job of the system's, unless one of its kind waits or works. */
+static enum err queue(struct ctx *c, const char *kind)
+{
+    struct job job = {.kind = str_of(kind), .lock_key = str_of(kind), .actor = c->actor};
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    enum err e = job_insert(c, &job);
+    if (e == E_CONFLICT)
+        return E_OK;
+    TRY(e);
+    return tx_commit(&tx);
+}
+
+/* A run that would find nothing makes no entry in the history. */
 static enum err collect(struct ctx *c)
 {
-    struct gc_report report;
-    return gc_run(c, c->sv->settings->gc_grace_s, NULL, NULL, &report);
+    struct storage_pending p;
+    {
+        CLEANUP(tx_end) struct tx tx = {0};
+        TRY(tx_read(c, &tx));
+        TRY(storage_pending(c, c->sv->settings->gc_grace_s, GC_PAUSE_S, &p));
+    }
+    return p.due + p.ripe + p.dying ? queue(c, "gc") : E_OK;
 }
 
 struct task {

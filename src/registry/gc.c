@@ -20,27 +20,34 @@
 
 #define STEP 200
 #define ROUNDS_MAX 100000
-#define PAUSE_S 600
 
 struct run {
     struct ctx *c;
     int64_t grace_s, pause_s;
-    progress_fn *say;
-    void *arg;
+    const struct gc_watch *watch;
     struct gc_report *report;
+    bool stopped; /* by the one who watches */
 };
 
 static void say(struct run *r, const char *fmt, ...) PRINTF(2, 3);
 static void say(struct run *r, const char *fmt, ...)
 {
     char line[256];
-    if (!r->say)
+    if (!r->watch || !r->watch->say)
         return;
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    r->say(r->arg, str_of(line));
+    r->watch->say(r->watch->arg, str_of(line));
+}
+
+/* Tells how far it is; whether to go on. */
+static bool go_on(struct run *r)
+{
+    if (!r->stopped && r->watch && r->watch->step)
+        r->stopped = !r->watch->step(r->watch->arg, r->report);
+    return !r->stopped;
 }
 
 static atomic_bool stopping;
@@ -157,7 +164,7 @@ static enum err work_through(struct run *r, list_fn *list, batch_fn *batch, int6
     struct ctx *outer = r->c;
     int64_t last_first = -1;
     enum err e = E_OK;
-    for (int round = 0; e == E_OK && round < ROUNDS_MAX; round++) {
+    for (int round = 0; e == E_OK && !r->stopped && round < ROUNDS_MAX; round++) {
         struct ctx c = {.sv = outer->sv, .actor = outer->actor};
         struct list blobs = {0};
         int64_t done = 0;
@@ -174,22 +181,20 @@ static enum err work_through(struct run *r, list_fn *list, batch_fn *batch, int6
             memcpy(outer->msg, c.msg, sizeof outer->msg);
         r->c = outer;
         ctx_release(&c);
-        if (end)
+        if (end || !go_on(r))
             break;
     }
     return e;
 }
 
-enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say_fn, void *arg,
-                struct gc_report *out)
+enum err gc_run(struct ctx *c, int64_t grace_s, const struct gc_watch *watch, struct gc_report *out)
 {
     struct gc_report report = {0};
     int64_t tombstones = 0;
     struct run r = {.c = c,
                     .grace_s = grace_s,
-                    .pause_s = grace_s ? PAUSE_S : 0,
-                    .say = say_fn,
-                    .arg = arg,
+                    .pause_s = grace_s ? GC_PAUSE_S : 0,
+                    .watch = watch,
                     .report = &report};
     TRY(work_through(&r, list_candidates, condemn_all, &report.condemned));
     say(&r, "condemned %lld blobs", (long long)report.condemned);

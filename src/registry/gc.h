@@ -10,9 +10,18 @@ typedef void progress_fn(void *arg, struct str line);
 struct gc_report {
     int64_t condemned, deleted, bytes, failed;
 };
-/* grace_s: minimum age of candidates; pause_s between condemning and deleting (10 minutes in
-   service, 0 with grace 0). Safe at any grace for referenced blobs and leased pushes. */
-enum err gc_run(struct ctx *c, int64_t grace_s, progress_fn *say, void *arg, struct gc_report *out);
+/* Who follows a run: lines for a terminal; after each batch the figures so far, where false ends
+   the run with what it did. Both may be NULL. */
+struct gc_watch {
+    progress_fn *say;
+    bool (*step)(void *arg, const struct gc_report *so_far);
+    void *arg;
+};
+#define GC_PAUSE_S 600 /* between condemning and deleting; 0 with grace 0 */
+/* grace_s: minimum age of candidates. Safe at any grace for referenced blobs and leased pushes.
+   watch may be NULL. */
+enum err gc_run(struct ctx *c, int64_t grace_s, const struct gc_watch *watch,
+                struct gc_report *out);
 
 /* Frees those of the blobs (by id) that have no reference and no lease, at once; readers keep what
    they have open. *bytes_out: what was freed. */

@@ -79,10 +79,12 @@ def set_metadata(server, project, **values):
 
 
 def eventually(check, seconds=10):
+    """What check() gives when it is true at last."""
     until = time.monotonic() + seconds
-    while not check():
+    while not (found := check()):
         assert time.monotonic() < until, "it did not happen in time"
         time.sleep(0.02)
+    return found
 
 
 def outcomes(server):

@@ -97,7 +97,7 @@ static int fsck(void)
 static struct gc_report gc(void)
 {
     struct gc_report r;
-    OK(gc_run(here.c, 0, NULL, NULL, &r));
+    OK(gc_run(here.c, 0, NULL, &r));
     return r;
 }
 

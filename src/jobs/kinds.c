@@ -1,0 +1,7 @@
+/* The one list of job kinds. */
+#include "jobs/kinds.h"
+
+const struct job_kind job_kinds[] = {
+    {"gc", gc_job},
+    {NULL, NULL},
+};

@@ -1,0 +1,11 @@
+/* The kinds of jobs; rows in kinds.c. */
+#ifndef JOBS_KINDS_H
+#define JOBS_KINDS_H
+
+#include "jobs/worker.h"
+
+/* gc: {"dry_run": false, "grace_s": the setting}. Counts blobs; result {"blobs", "bytes"}: what it
+   freed, or would free. */
+enum err gc_job(struct ctx *c, struct job_run *r);
+
+#endif

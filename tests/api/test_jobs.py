@@ -1,0 +1,126 @@
+"""Jobs and storage: a garbage collection is queued, runs, is seen and can be stopped; one at a time;
+what a restart cuts off says so."""
+import threading
+import time
+
+from conftest import PASSWORD, sha256
+from harbor import Api
+from proxied import eventually
+
+COVE = "/api/cove/v1"
+
+
+def api(server):
+    return Api(f"http://127.0.0.1:{server.port}", "admin", PASSWORD)
+
+
+def ended(admin, job):
+    """Waits for the job's end."""
+    def look():
+        now = admin.call("GET", f"{COVE}/jobs/{job}", base="").json()
+        return now if now["state"] not in ("queued", "running") else None
+    return eventually(look)
+
+
+def drop_image(server, name, layers):
+    digest, _ = server.admin.push_image(name, "gone", layers=layers)
+    assert server.admin.delete(f"/v2/{name}/manifests/{digest}").status == 202
+
+
+def reclaim(admin):
+    got = admin.call("GET", f"{COVE}/storage", base="").json()
+    return {r["reason"]: (r["blobs"], r["bytes"]) for r in got["reclaim"]}
+
+
+def test_a_collection_from_request_to_history(start):
+    server = start(COVE_GC_LEASE_S=1, COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    drop_image(server, "library/a", (b"x" * 1000, b"y" * 500))
+    leased = reclaim(admin)
+    assert leased["leased"][0] == 3, leased  # two layers and a config
+    time.sleep(1.1)
+    assert reclaim(admin)["young"][0] == 3  # a day old at least, by the setting
+    dry = admin.call("POST", f"{COVE}/storage/gc", {"dry_run": True, "grace_s": 0}, base="")
+    assert dry.status == 202 and dry.json()["state"] == "queued", dry
+    assert dry.headers["Location"] == f"{COVE}/jobs/{dry.json()['id']}"
+    seen = ended(admin, dry.json()["id"])
+    assert seen["state"] == "done" and seen["result"]["dry_run"] is True, seen
+    run = admin.call("POST", f"{COVE}/storage/gc", {"grace_s": 0}, base="").json()
+    seen = ended(admin, run["id"])
+    assert seen["state"] == "done" and seen["by"] == "admin" and seen["kind"] == "gc", seen
+    assert seen["result"]["blobs"] == 3 and seen["result"]["bytes"] > 1500, seen
+    assert seen["done"] == seen["total"] == 6 and seen["failed"] == [], seen
+    assert seen["started"] and seen["ended"] and seen["eta"] is None, seen
+    assert reclaim(admin) == {}
+    listed = admin.call("GET", f"{COVE}/jobs?kind=gc&page_size=1", base="")
+    assert [j["id"] for j in listed.json()] == [run["id"]]
+    assert listed.headers["Link"] == f'<{COVE}/jobs?cursor={run["id"]}&kind=gc&page_size=1>; rel="next"'
+    second = admin.call("GET", listed.headers["Link"].split(">")[0][1:], base="")
+    assert [j["id"] for j in second.json()] == [dry.json()["id"]]
+    assert admin.call("GET", f"{COVE}/jobs?live=true", base="").json() == []
+    again = admin.call("POST", f"{COVE}/jobs/{run['id']}/stop", base="")
+    assert again.status == 409, again
+
+
+def test_storage_counts_what_is_shared_once(start):
+    server = start(COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    other, _ = admin.new_project("other")
+    common, config = b"c" * 100000, b"{}"
+    server.admin.push_image("library/a", "v1", layers=(common, b"own"), config=config)
+    server.admin.push_image(f"{other}/b", "v1", layers=(common,), config=config)
+    got = admin.call("GET", f"{COVE}/storage", base="").json()
+    assert (got["blobs"], got["blob_bytes"]) == (3, 100000 + 3 + 2), got
+    assert (got["shared_blobs"], got["shared_bytes"], got["saved_bytes"]) == (2, 100002, 100002), got
+    assert got["manifests"] == 2 and got["disk_total"] > got["disk_free"] > 0, got
+    used = {p["name"]: p["used"] for p in got["projects"]}
+    assert used["library"] > used[other] > 100000 and list(used)[0] == "library", used
+
+
+def test_one_at_a_time_and_only_for_those_who_may(start):
+    server = start(COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    answers, barrier = [], threading.Barrier(4)
+
+    def ask():
+        barrier.wait()
+        answers.append(admin.call("POST", f"{COVE}/storage/gc", {}, base=""))
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    assert sorted(a.status for a in answers) == [202, 409, 409, 409], answers
+    refused = next(a for a in answers if a.status == 409)
+    assert "waiting to start" in refused.message or "under way" in refused.message, refused
+    job = next(a for a in answers if a.status == 202).json()["id"]
+    user = admin.new_user("nobody-special")
+    assert user.call("POST", f"{COVE}/storage/gc", {}, base="").status == 403
+    assert user.call("GET", f"{COVE}/jobs/{job}", base="").status == 403
+    assert user.call("GET", f"{COVE}/jobs/999999", base="").status == 404
+    assert Api(admin.url).call("GET", f"{COVE}/jobs/{job}", base="").status == 401
+    for wrong in ({"grace_s": -1}, {"grace_s": "x"}, {"dry_run": 7}):
+        assert admin.call("POST", f"{COVE}/storage/gc", wrong, base="").status == 400, wrong
+    assert ended(admin, job)["state"] == "done"
+
+
+def test_queued_jobs_survive_kill_and_can_be_stopped(start):
+    server = start(COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    job = admin.call("POST", f"{COVE}/storage/gc", {}, base="").json()["id"]
+    server.kill()
+    server.start()
+    admin = api(server)
+    assert ended(admin, job)["state"] in ("done", "interrupted")
+    job = admin.call("POST", f"{COVE}/storage/gc", {}, base="").json()["id"]
+    stop = admin.call("POST", f"{COVE}/jobs/{job}/stop", base="")
+    assert stop.status in (202, 409), stop  # 409: it was faster
+    assert ended(admin, job)["state"] in ("stopped", "done")
+
+
+def test_the_housekeeper_queues_what_is_due(start):
+    server = start(COVE_GC_LEASE_S=0, COVE_GC_GRACE_S=0, COVE_GC_INTERVAL_S=1)
+    admin = api(server)
+    drop_image(server, "library/a", (b"layer",))
+    eventually(lambda: server.admin.head("/v2/library/a/blobs/" + sha256(b"layer")).status == 404)
+    seen = eventually(lambda: [j for j in admin.call("GET", f"{COVE}/jobs", base="").json()
+                               if j["state"] == "done" and j["result"]["blobs"]])
+    assert seen[0]["by"] == "housekeeper", seen
