@@ -22,7 +22,7 @@ add_custom_command(
     OUTPUT ${console_dir}/console_assets.S ${console_dir}/console_assets.h
     COMMAND ${CMAKE_SOURCE_DIR}/tools/console ${console_dir}
     DEPENDS ${console_sources} web/index.html web/package.json web/package-lock.json
-        web/vite.config.js web/embed.mjs tools/console
+        web/vite.config.js web/embed.mjs web/lint.mjs tools/console
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     COMMENT "web console")
 target_sources(rooms PRIVATE ${console_dir}/console_assets.S ${console_dir}/console_assets.h)

@@ -1,3 +1,4 @@
+import { t } from './i18n'
 // One call, one reply. The session is a cookie; the CSRF token of the last reply is echoed.
 export class Failure extends Error {
   constructor(
@@ -26,7 +27,7 @@ function failure(status: number, request: string, text: string): Failure {
     const error = JSON.parse(text).errors[0]
     return new Failure(status, error.code, error.message, request)
   } catch {
-    return new Failure(status, '', text.slice(0, 300) || `the server answered ${status}`, request)
+    return new Failure(status, '', text.slice(0, 300) || t('error.bare_status', { status: String(status) }), request)
   }
 }
 
@@ -36,7 +37,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     reply = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...init })
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
-    throw new Failure(0, 'OFFLINE', 'The server can not be reached.', '')
+    throw new Failure(0, 'OFFLINE', t('error.offline'), '')
   }
   csrf = reply.headers.get('X-Harbor-CSRF-Token') ?? csrf
   return reply

@@ -1,3 +1,4 @@
+import { t, type Key } from './i18n'
 import type { Artifact, Platform, Tag } from './types'
 
 const natural = new Intl.Collator('en', { numeric: true })
@@ -17,13 +18,16 @@ export function platforms(a: Artifact): string {
   return x?.architecture ? [x.os, x.architecture, x.variant].filter(Boolean).join('/') : ''
 }
 
-const names: Record<string, string> = {
-  'application/vnd.oci.image.index.v1+json': 'OCI image index',
-  'application/vnd.oci.image.manifest.v1+json': 'OCI image',
-  'application/vnd.docker.distribution.manifest.v2+json': 'Docker image',
-  'application/vnd.docker.distribution.manifest.list.v2+json': 'Docker manifest list',
+const names: Record<string, Key> = {
+  'application/vnd.oci.image.index.v1+json': 'artifact.oci_index',
+  'application/vnd.oci.image.manifest.v1+json': 'artifact.oci_image',
+  'application/vnd.docker.distribution.manifest.v2+json': 'artifact.docker_image',
+  'application/vnd.docker.distribution.manifest.list.v2+json': 'artifact.docker_list',
 }
-export const kindOf = (a: Artifact) => names[a.manifest_media_type] ?? (a.type ? a.type.charAt(0) + a.type.slice(1).toLowerCase() : 'Artifact')
+export function kindOf(a: Artifact): string {
+  const known = names[a.manifest_media_type]
+  return known ? t(known) : a.type ? a.type.charAt(0) + a.type.slice(1).toLowerCase() : t('artifact.artifact')
+}
 
 export const clients: [string, string][] = [['docker', 'docker'], ['podman', 'podman'], ['nerdctl', 'nerdctl'], ['crictl', 'crictl'], ['skopeo', 'skopeo']]
 export function pullCommand(client: string, image: string): [string, string] {

@@ -1,12 +1,8 @@
-const lang = 'en-GB'
-const whole = new Intl.NumberFormat(lang)
-const one = new Intl.NumberFormat(lang, { maximumFractionDigits: 1 })
-const relative = new Intl.RelativeTimeFormat(lang, { numeric: 'auto', style: 'short' })
-const moment = new Intl.DateTimeFormat(lang, { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' })
-const plurals = new Intl.PluralRules(lang)
+// Numbers, sizes and times as the reader's language writes them.
+import { intl, number, t } from './i18n'
 
-export const number = (n: number) => whole.format(n)
-export const percent = (part: number, of: number) => (of ? one.format((100 * part) / of) : '–')
+export { number }
+export const percent = (part: number, of: number) => (of ? number((100 * part) / of, 1) : '–')
 
 export function bytesParts(n: number): [string, string] {
   const units = ['B', 'KB', 'MB', 'GB', 'TB', 'PB']
@@ -15,33 +11,35 @@ export function bytesParts(n: number): [string, string] {
     n /= 1000
     i++
   }
-  const digits = i === 0 || n >= 100 ? 0 : n >= 10 ? 1 : 2
-  return [new Intl.NumberFormat(lang, { maximumFractionDigits: digits }).format(n), units[i]!]
+  return [number(n, i === 0 || n >= 100 ? 0 : n >= 10 ? 1 : 2), units[i]!]
 }
 export const bytes = (n: number) => bytesParts(n).join(' ')
 
-export const count = (n: number, one: string, many: string) =>
-  `${number(n)} ${plurals.select(n) === 'one' ? one : many}`
-
 // Zero is "never": Go's zero time, or nothing.
-export const never = (t: string | null | undefined) => !t || t.startsWith('0001-')
+export const never = (at: string | null | undefined) => !at || at.startsWith('0001-')
 
-export function ago(t: string | null | undefined, now = Date.now()): string {
-  if (never(t)) return 'never'
-  const s = (Date.parse(t!) - now) / 1000
+const relative = (n: number, unit: Intl.RelativeTimeFormatUnit) =>
+  intl((l) => new Intl.RelativeTimeFormat(l, { numeric: 'auto', style: 'short' }), 'relative').format(n, unit)
+
+export function ago(at: string | null | undefined, now = Date.now()): string {
+  if (never(at)) return t('common.never')
+  const s = (Date.parse(at!) - now) / 1000
   const abs = Math.abs(s)
-  if (abs < 45) return 'just now'
-  if (abs < 3600) return relative.format(Math.round(s / 60), 'minute')
-  if (abs < 86400) return relative.format(Math.round(s / 3600), 'hour')
-  return relative.format(Math.round(s / 86400), 'day')
+  if (abs < 45) return t('common.just_now')
+  if (abs < 3600) return relative(Math.round(s / 60), 'minute')
+  if (abs < 86400) return relative(Math.round(s / 3600), 'hour')
+  return relative(Math.round(s / 86400), 'day')
 }
-export const exact = (t: string | null | undefined) => (never(t) ? '' : moment.format(new Date(t!)))
+const moment = (o: Intl.DateTimeFormatOptions, what: string, at: string | number) =>
+  intl((l) => new Intl.DateTimeFormat(l, { hourCycle: 'h23', ...o }), what).format(new Date(at))
+export const exact = (at: string | null | undefined) => (never(at) ? '' : moment({ dateStyle: 'medium', timeStyle: 'short' }, 'moment', at!))
+export const clock = (at: string | number) => moment({ hour: '2-digit', minute: '2-digit' }, 'clock', at)
+export const day = (at: string | number) => moment({ day: 'numeric', month: 'short' }, 'day', at)
 
+// Seconds as one rounded unit: "6 hours".
 export function duration(s: number): string {
-  if (s < 90) return count(Math.round(s), 'second', 'seconds')
-  if (s < 5400) return count(Math.round(s / 60), 'minute', 'minutes')
-  if (s < 2 * 86400) return count(Math.round(s / 3600), 'hour', 'hours')
-  return count(Math.round(s / 86400), 'day', 'days')
+  const [n, unit] = s < 90 ? [s, 'second'] : s < 5400 ? [s / 60, 'minute'] : s < 2 * 86400 ? [s / 3600, 'hour'] : [s / 86400, 'day']
+  return intl((l) => new Intl.NumberFormat(l, { style: 'unit', unit: unit as string, unitDisplay: 'long' }), `unit ${unit}`).format(Math.round(n as number))
 }
 export const shortDigest = (d: string) => (d.length > 30 ? `${d.slice(0, 19)}…${d.slice(-6)}` : d)
 export const tiny = (d: string) => d.replace(/^sha\d+:/, '').slice(0, 8)

@@ -1,20 +1,21 @@
 // Single keys, never while typing. `?` lists them.
+import type { Key } from './i18n'
 import { navigate } from './router.svelte'
 import { session } from './session.svelte'
 
 export const overlay = $state<{ open: '' | 'keys' | 'find' }>({ open: '' })
 
-export const shortcuts: [string[], string][] = [
-  [['Ctrl K'], 'Search, or go to a page'],
-  [['/'], 'Filter the list'],
-  [['g', 'c'], 'Go to Cache'],
-  [['g', 'p'], 'Go to Projects'],
-  [['g', 'u'], 'Go to Upstreams'],
-  [['j'], 'Next row'],
-  [['k'], 'Previous row'],
-  [['⏎'], 'Open the row'],
-  [['c'], 'Copy the pull command'],
-  [['?'], 'Show these keys'],
+export const shortcuts: [string[], Key][] = [
+  [['Ctrl K'], 'key.find'],
+  [['/'], 'key.filter'],
+  [['g', 'c'], 'key.cache'],
+  [['g', 'p'], 'key.projects'],
+  [['g', 'u'], 'key.upstreams'],
+  [['j'], 'key.next'],
+  [['k'], 'key.previous'],
+  [['⏎'], 'key.open'],
+  [['c'], 'key.copy'],
+  [['?'], 'key.keys'],
 ]
 
 const places: Record<string, string> = { c: '/', p: '/projects', u: '/upstreams' }

@@ -1,0 +1,11 @@
+// Where something that floats stands: under its opener, or above where there is no room, never outside
+// of the window.
+export function place(box: HTMLElement, opener: HTMLElement, end = false) {
+  const at = opener.getBoundingClientRect()
+  const { offsetWidth: w, offsetHeight: h } = box
+  const gap = 6
+  const below = at.bottom + gap + h <= innerHeight || at.top - gap - h < 0
+  const left = end ? at.right - w : at.left
+  box.style.left = `${Math.max(8, Math.min(left, innerWidth - w - 8))}px`
+  box.style.top = `${below ? at.bottom + gap : at.top - gap - h}px`
+}
