@@ -29,6 +29,8 @@ const struct field user_fields[] = {
 STATEMENT add = SQL("INSERT INTO account(username, email, realname, comment, password_hash, "
                     "sysadmin_flag, creation_time, update_time) "
                     "VALUES($1, $2, $3, $4, $5, $6, $7, $7) RETURNING id");
+STATEMENT alike = SQL("SELECT COUNT(*) FROM account WHERE lower(username) = lower($1) AND "
+                      "deleted = 0");
 STATEMENT by_id = SQL("SELECT " COLUMNS " FROM account WHERE id = $1 AND deleted = 0");
 STATEMENT by_name = SQL("SELECT " COLUMNS " FROM account WHERE username = $1 AND deleted = 0");
 STATEMENT set_profile = SQL("UPDATE account SET email = $2, realname = $3, comment = $4, "
@@ -51,7 +53,10 @@ static struct str or_empty(struct str s)
 
 enum err user_insert(struct ctx *c, struct user *u)
 {
-    int64_t id;
+    int64_t id, others;
+    TRY(sql_i64(c, &alike, ARGS(A_S(u->username)), &others)); /* Admin is not to look like admin */
+    if (others)
+        return fail(c, E_CONFLICT, "user %.*s is already in use", STR(u->username));
     enum err e = sql_i64(c, &add,
                          ARGS(A_S(u->username), A_S(or_empty(u->email)), A_S(or_empty(u->realname)),
                               A_S(or_empty(u->comment)), A_S(or_empty(u->password_hash)),

@@ -30,6 +30,8 @@ def test_creation_refuses_what_harbor_refuses(admin):
     user = admin.new_user()
     taken = admin.post("/users", {**good, "username": user.name})
     assert taken.status == 409 and taken.code == "CONFLICT"
+    alike = admin.post("/users", {**good, "username": user.name.upper()})
+    assert alike.status == 409, "a name that differs in case alone looks like another's"
     taken = admin.post("/users", {**good, "email": f"{user.name}@example.com"})
     assert taken.status == 409
 

@@ -132,6 +132,11 @@ def second(quick):
     return endurance("second", quick)
 
 
+@row("the catalogue of abuse: every case that applies is held")
+def abuse(quick):
+    return script("abuse.py", *(["--only", "cove"] if quick else ["--slow", "--json", "build/abuse.json"]))
+
+
 @row("seeded bugs, each caught by the test that is for it: at least 95 %")
 def seeded_bugs(quick):
     return script("seedbugs.py", "--every", 8 if quick else 1)
