@@ -103,15 +103,14 @@ const struct field tag_query_fields[] = {WITH(with_immutable_status), FIELDS_END
 /* ---- rows to views ----------------------------------------------------------------------------
  */
 
-/* Harbor's kinds of accessory, from what the manifest says it is. */
-static struct str accessory_type(const struct artifact *a)
+struct str accessory_kind(struct str artifact_type)
 {
-    if (str_contains(a->artifact_type, S("sigstore.bundle")) ||
-        str_contains(a->artifact_type, S("cosign")))
+    if (str_contains(artifact_type, S("sigstore.bundle")) ||
+        str_contains(artifact_type, S("cosign")))
         return S("signature.cosign");
-    if (str_contains(a->artifact_type, S("cncf.notary.signature")))
+    if (str_contains(artifact_type, S("cncf.notary.signature")))
         return S("signature.notation");
-    if (str_contains(a->artifact_type, S("goharbor.harbor.sbom")))
+    if (str_contains(artifact_type, S("goharbor.harbor.sbom")))
         return S("sbom.harbor");
     return S("subject.accessory");
 }
@@ -131,7 +130,7 @@ static enum err accessories_of(struct ctx *c, const struct artifact *subject, st
             .subject_artifact_digest = subject->digest,
             .subject_artifact_repo = subject->repository_name,
             .digest = a->digest,
-            .type = accessory_type(a),
+            .type = accessory_kind(a->artifact_type),
             .creation_time = a->push_time,
         };
     }
@@ -177,7 +176,7 @@ static enum err view_of(struct call *r, const struct artifact *a, const struct a
     return E_OK;
 }
 
-static enum err repository_of(struct call *r, struct repository *out)
+enum err repository_here(struct call *r, struct repository *out)
 {
     enum err e = repository_by_name(r->c, r->access.project.project_id, r->place.repository, out);
     if (e == E_NOT_FOUND)
@@ -186,15 +185,20 @@ static enum err repository_of(struct call *r, struct repository *out)
     return e;
 }
 
-static enum err artifact_of(struct call *r, struct repository *repository, struct artifact *out)
+enum err artifact_here(struct call *r, struct str ref, struct repository *repository,
+                       struct artifact *out)
 {
-    struct str ref = call_param(r, "reference");
-    TRY(repository_of(r, repository));
+    TRY(repository_here(r, repository));
     enum err e = artifact_by_reference(r->c, repository->id, ref, out);
     if (e == E_NOT_FOUND || e == E_MANIFEST_UNKNOWN || (e == E_OK && out->state != STATE_ACTIVE))
         return fail(r->c, E_NOT_FOUND, "artifact %.*s/%.*s:%.*s not found",
                     STR(r->access.project.name), STR(r->place.repository), STR(ref));
     return e;
+}
+
+static enum err artifact_of(struct call *r, struct repository *repository, struct artifact *out)
+{
+    return artifact_here(r, call_param(r, "reference"), repository, out);
 }
 
 /* ---- lists -------------------------------------------------------------------------------------
@@ -319,7 +323,7 @@ enum err list_artifacts(struct call *r)
     struct scan s = {.base_only = take_base(r), .tags = query_take(&r->query, "tags")};
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_read(c, &tx));
-    TRY(repository_of(r, &repository));
+    TRY(repository_here(r, &repository));
     if (!s.tags) {
         TRY(artifact_list(c, repository.id, s.base_only, &r->query, &rows, &total));
         tx_end(&tx);

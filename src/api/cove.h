@@ -52,4 +52,17 @@ handler list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;
 /* The job as the API shows it, with 202 and where it is: for whoever queues one. */
 enum err reply_job(struct call *r, int64_t job_id);
 
+/* ---- artifacts with what belongs to them: artifact_rows.c, artifact_views.c, compare.c --------
+ */
+
+struct rows_query {
+    struct str tag, sort;
+};
+struct compare_query {
+    struct str a, b;
+};
+extern const struct field rows_query_fields[], compare_query_fields[];
+
+handler list_artifact_rows, artifact_graph, artifact_layers, artifact_why_kept, compare_artifacts;
+
 #endif

@@ -229,6 +229,14 @@ void metadata_of(const struct project *p, struct metadata *out);
 /* A public proxy project must not hand out what its endpoint's credential can read, unless its
    metadata says so: E_PRECONDITION. */
 enum err project_check_exposure(struct call *r, const struct project *p, const struct endpoint *e);
+/* The call's repository, and an artifact of it by tag or digest; E_NOT_FOUND in words, also while
+   its manifest is not here. Inside a transaction. */
+struct artifact;
+enum err repository_here(struct call *r, struct repository *out);
+enum err artifact_here(struct call *r, struct str ref, struct repository *repository,
+                       struct artifact *out);
+/* Harbor's kinds of accessory, from what the manifest says it is. */
+struct str accessory_kind(struct str artifact_type);
 void registry_view_of(struct arena *a, const struct endpoint *e, struct registry_view *out);
 void repository_view_of(struct arena *a, const struct repository *row, struct repository_view *out);
 void project_view_of(struct call *r, const struct project *p, const struct i64s *roles,

@@ -9,6 +9,7 @@ struct timestamp { /* microseconds since 1970, UTC; 0 = never */
 };
 
 #define SECOND_US INT64_C(1000000)
+#define DAY_US (86400 * SECOND_US)
 
 struct timestamp clock_now(void);
 int64_t clock_mono_ms(void);

@@ -73,6 +73,14 @@ static enum err queue(struct ctx *c, const char *kind)
     return tx_commit(&tx);
 }
 
+static enum err sweep_pulls(struct ctx *c)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(pulls_sweep(c));
+    return tx_commit(&tx);
+}
+
 /* A run that would find nothing makes no entry in the history. */
 static enum err collect(struct ctx *c)
 {
@@ -131,6 +139,7 @@ static void *housekeeper_thread(void *arg)
         {"old use of pull limits", sweep_use, 600000, 0, -60000},
         {"upload sweep", upload_sweep, 60000, 0, -60000},
         {"held tag sweep", sweep_seen, 3600000, 0, -60000},
+        {"old pull counts", sweep_pulls, 3600000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
         {"cache bounds", evict_all, 2000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define DAY_US (86400 * SECOND_US)
 #define PATIENCE_S 10
 #define RETRY_MS 5000 /* of tags that wait; costs no request while the floor is reached */
 

@@ -33,6 +33,7 @@ const struct field artifact_row_fields[] = {
     FIELD(struct artifact, parents, F_ROW, 0),
     FIELD(struct artifact, push_time, F_RO | F_SORT, 0),
     FIELD(struct artifact, pull_time, F_RO | F_SORT, 0),
+    FIELD_AS(struct artifact, pull_count, "pulls", F_RO | F_SORT, 0),
     FIELDS_END,
 };
 
@@ -109,7 +110,7 @@ enum err manifest_by_digest(struct ctx *c, int64_t project_id, struct str reposi
     "subject_digest, a.type AS type, a.state AS state, a.size AS size, a.annotations AS "          \
     "annotations, a.extra_attrs AS extra_attrs, (SELECT count(DISTINCT k.parent_id) FROM "         \
     "artifact_child k WHERE k.child_id = a.id) AS parents, a.push_time AS push_time, "             \
-    "a.pull_time AS pull_time"
+    "a.pull_time AS pull_time, a.pull_count AS pulls"
 #define FROM                                                                                       \
     "artifact a JOIN repository r ON r.id = a.repository_id JOIN project p ON p.id = r.project_id"
 
@@ -152,6 +153,20 @@ enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
         .default_sort = "q.push_time DESC, q.id DESC",
         .args = (const struct arg[]){A_I(repository_id)},
         .arg_count = 1,
+    };
+    return list_rows(c, &spec, q, artifact_row_fields, sizeof(struct artifact), out, total);
+}
+
+enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str part,
+                              const struct list_query *q, struct list *out, int64_t *total)
+{
+    const struct list_spec spec = {
+        .columns = COLUMNS,
+        .from = FROM,
+        .where = "a.repository_id = $1 AND " ARTIFACT_BASE " AND " ARTIFACT_TAGGED("$2"),
+        .default_sort = "q.push_time DESC, q.id DESC",
+        .args = (const struct arg[]){A_I(repository_id), A_S(part.p ? part : S(""))},
+        .arg_count = 2,
     };
     return list_rows(c, &spec, q, artifact_row_fields, sizeof(struct artifact), out, total);
 }

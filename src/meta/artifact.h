@@ -26,6 +26,7 @@ struct artifact {
     struct raw_json annotations, extra_attrs;
     int64_t parents; /* how many indexes reference it */
     struct timestamp push_time, pull_time;
+    int64_t pull_count; /* "pulls": by tag and by digest, since they are counted */
 };
 extern const struct field artifact_row_fields[];
 
@@ -33,6 +34,11 @@ extern const struct field artifact_row_fields[];
 #define ARTIFACT_BASE                                                                              \
     "a.state = 2 AND a.subject_digest = '' AND (EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id "  \
     "= a.id) OR NOT EXISTS (SELECT 1 FROM artifact_child k WHERE k.child_id = a.id))"
+
+/* The same with a tag that holds the text in argument n; an empty one asks for nothing. */
+#define ARTIFACT_TAGGED(n)                                                                         \
+    "(" n " = '' OR EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = a.id AND replace(t.name, " n \
+    ", '') <> t.name))"
 
 /* Statement (3) of a manifest GET: tag or digest -> artifact with payload and freshness. */
 struct manifest_row {
@@ -65,6 +71,9 @@ enum err artifact_by_reference(struct ctx *c, int64_t repository_id, struct str 
 /* base_only: children of indexes and accessories hidden, as Harbor's list does. */
 enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
                        const struct list_query *q, struct list *out, int64_t *total);
+/* Those of such a list that have a tag with this text in it (empty = all). */
+enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str part,
+                              const struct list_query *q, struct list *out, int64_t *total);
 enum err artifact_children(struct ctx *c, int64_t artifact_id, struct list *out /* artifact_ref */);
 struct artifact_ref { /* Harbor's Reference */
     int64_t parent_id, child_id;

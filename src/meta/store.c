@@ -164,7 +164,12 @@ STATEMENT event_add = SQL("INSERT INTO event(kind, project_id, actor, payload, a
                           "$3, $4, $5)");
 STATEMENT pull_repository = SQL("UPDATE repository SET pull_count = pull_count + $2 WHERE id = $1");
 STATEMENT pull_artifact =
-    SQL("UPDATE artifact SET pull_time = $2 WHERE id = $1 AND pull_time < $2");
+    SQL("UPDATE artifact SET pull_count = pull_count + $3, pull_time = CASE WHEN pull_time < $2 "
+        "THEN $2 ELSE pull_time END WHERE id = $1");
+STATEMENT pull_day =
+    SQL("INSERT INTO artifact_pull(artifact_id, day, pulls) VALUES($1, $2, $3) ON "
+        "CONFLICT(artifact_id, day) DO UPDATE SET pulls = artifact_pull.pulls + excluded.pulls");
+STATEMENT pull_days_old = SQL("DELETE FROM artifact_pull WHERE day < $1");
 STATEMENT pull_tag = SQL("UPDATE tag SET pull_time = $2 WHERE id = $1 AND pull_time < $2");
 
 enum err event_emit(struct ctx *c, const char *kind, int64_t project_id, struct str payload_json)
@@ -185,20 +190,35 @@ static int in_lock_order(const void *a, const void *b)
     return (x->tag_id > y->tag_id) - (x->tag_id < y->tag_id);
 }
 
+/* The row of an artifact that is here is locked by its update, so the day's row may name it. */
+static enum err add_pull(struct ctx *c, const struct pull_count *p)
+{
+    int64_t here;
+    TRY(sql_run(c, &pull_repository, ARGS(A_I(p->repository_id), A_I(p->count)), NULL));
+    TRY(sql_run(c, &pull_artifact, ARGS(A_I(p->artifact_id), A_T(p->last), A_I(p->count)), &here));
+    if (here && p->count)
+        TRY(sql_run(c, &pull_day,
+                    ARGS(A_I(p->artifact_id), A_I(p->last.us / DAY_US), A_I(p->count)), NULL));
+    if (p->tag_id)
+        TRY(sql_run(c, &pull_tag, ARGS(A_I(p->tag_id), A_T(p->last)), NULL));
+    return E_OK;
+}
+
 enum err pulls_add(struct ctx *c, const struct pull_count *pulls, size_t n)
 {
     struct pull_count *sorted = arena_alloc(&c->mem, (n + 1) * sizeof *sorted);
     if (n)
         memcpy(sorted, pulls, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, in_lock_order); /* two nodes flush at once */
-    for (size_t i = 0; i < n; i++) {
-        const struct pull_count *p = &sorted[i];
-        TRY(sql_run(c, &pull_repository, ARGS(A_I(p->repository_id), A_I(p->count)), NULL));
-        TRY(sql_run(c, &pull_artifact, ARGS(A_I(p->artifact_id), A_T(p->last)), NULL));
-        if (p->tag_id)
-            TRY(sql_run(c, &pull_tag, ARGS(A_I(p->tag_id), A_T(p->last)), NULL));
-    }
+    for (size_t i = 0; i < n; i++)
+        TRY(add_pull(c, &sorted[i]));
     return E_OK;
+}
+
+enum err pulls_sweep(struct ctx *c)
+{
+    int64_t today = c->tx->now.us / DAY_US;
+    return sql_run(c, &pull_days_old, ARGS(A_I(today - PULL_DAYS + 1)), NULL);
 }
 
 /* ---- quotas of upstreams, retention ------------------------------------------------------- */

@@ -42,6 +42,8 @@ struct pull_count {
     struct timestamp last;
 };
 enum err pulls_add(struct ctx *c, const struct pull_count *pulls, size_t n);
+#define PULL_DAYS 30                 /* so many days (UTC, today among them) are kept apart */
+enum err pulls_sweep(struct ctx *c); /* days before them */
 
 /* What upstreams said of their pull limits: the last word per endpoint and credential. */
 struct upstream_quota {

@@ -12,6 +12,7 @@
 #include "meta/artifact.h"
 #include "meta/store.h"
 #include "registry/prefetch_inside.h"
+#include "rule/image.h"
 #include "rule/manifest.h"
 
 #include <string.h>
@@ -67,17 +68,6 @@ enum err refresh_collect(struct ctx *c, struct timestamp since, struct refresh_i
 }
 
 /* "linux/arm64/v8"; empty when it says nothing. */
-static struct str platform_name(struct ctx *c, struct raw_json platform)
-{
-    CLEANUP(json_done) json_t *root = NULL;
-    struct str os, arch, variant = NO_STR;
-    if (!platform.text.n || json_parse(c, platform.text, &root) != E_OK ||
-        !json_get_str(root, "os", &os) || !json_get_str(root, "architecture", &arch))
-        return NO_STR;
-    (void)json_get_str(root, "variant", &variant);
-    return str_fmt(&c->mem, "%.*s/%.*s/%.*s", STR(os), STR(arch), STR(variant));
-}
-
 /* Where the tag is now, and which children of its index were pulled lately. */
 static enum err look_before(struct ctx *c, struct arena *keep, const struct prefetch_target *t,
                             struct timestamp since, struct refresh_item *item, struct str *digest)
@@ -109,10 +99,10 @@ static struct timestamp pulled_at(struct ctx *c, const struct refresh_item *item
                                   struct raw_json platform)
 {
     const struct artifact_ref *r = item->pulled.items;
-    struct str name = platform_name(c, platform);
+    struct str name = image_platform_text(c, platform);
     struct timestamp last = {0};
     for (size_t i = 0; name.n && i < item->pulled.count; i++)
-        if (r[i].pull_time.us > last.us && str_eq(platform_name(c, r[i].platform), name))
+        if (r[i].pull_time.us > last.us && str_eq(image_platform_text(c, r[i].platform), name))
             last = r[i].pull_time;
     return last;
 }
