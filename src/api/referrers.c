@@ -31,11 +31,11 @@ static void put_referrer(struct json_out *j, const struct artifact *a)
 
 static enum err local_referrers(struct call *r, struct str digest, struct str type, struct buf *b)
 {
-    struct repository repo = {0};
+    int64_t repo = 0;
     struct list found = {0};
-    enum err e = repository_by_name(r->c, r->access.project.project_id, r->place.repository, &repo);
+    enum err e = repository_id(r->c, r->access.project.project_id, r->place.repository, &repo);
     if (e == E_OK)
-        e = artifact_referrers(r->c, repo.id, digest, type, &found);
+        e = artifact_referrers(r->c, repo, digest, type, &found);
     if (e != E_OK && e != E_NOT_FOUND)
         return e;
     const struct artifact *items = found.items;

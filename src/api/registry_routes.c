@@ -1,7 +1,7 @@
 /*
  * The rows of /v2, and what its handlers share. Paths are relative to /v2; {name...} is
  * "project/path" (on a mirror: the upstream's own name). Pulls run in the dispatcher's read
- * transaction.
+ * transaction, uploads find their repository in it.
  */
 #include "api/registry.h"
 
@@ -37,15 +37,15 @@ const struct route registry_routes[] = {
     {HTTP_DELETE, "/{name...}/blobs/{digest}", "registryDeleteBlob", REGISTRY(DELETE), NO_BODY,
      blob_delete, 0},
     {HTTP_POST, "/{name...}/blobs/uploads", "registryPostUpload", REGISTRY(PUSH), NO_BODY,
-     uploads_post, 0},
+     uploads_post, ROUTE_READ},
     {HTTP_GET, "/{name...}/blobs/uploads/{id}", "registryGetUpload", REGISTRY(PUSH), NO_BODY,
-     uploads_status, 0},
+     uploads_status, ROUTE_READ},
     {HTTP_PATCH, "/{name...}/blobs/uploads/{id}", "registryPatchUpload", REGISTRY(PUSH), NO_BODY,
-     uploads_patch, 0},
+     uploads_patch, ROUTE_READ},
     {HTTP_PUT, "/{name...}/blobs/uploads/{id}", "registryPutUpload", REGISTRY(PUSH), NO_BODY,
-     uploads_put, 0},
+     uploads_put, ROUTE_READ},
     {HTTP_DELETE, "/{name...}/blobs/uploads/{id}", "registryDeleteUpload", REGISTRY(PUSH), NO_BODY,
-     uploads_delete, 0},
+     uploads_delete, ROUTE_READ},
     {0},
 };
 

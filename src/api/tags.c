@@ -7,12 +7,12 @@
 
 static enum err local_tags(struct call *r, struct str last, int64_t n, struct strs *out, bool *more)
 {
-    struct repository repo = {0};
-    enum err e = repository_by_name(r->c, r->access.project.project_id, r->place.repository, &repo);
+    int64_t repo = 0;
+    enum err e = repository_id(r->c, r->access.project.project_id, r->place.repository, &repo);
     if (e == E_NOT_FOUND)
         return fail(r->c, E_NAME_UNKNOWN, "repository %.*s not found", STR(r->full_name));
     TRY(e);
-    TRY(tag_names(r->c, repo.id, last, n + 1, out));
+    TRY(tag_names(r->c, repo, last, n + 1, out));
     *more = out->count > (size_t)n;
     if (*more)
         out->count = (size_t)n;

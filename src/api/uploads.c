@@ -14,33 +14,36 @@
 
 #define CHUNK ((size_t)128 << 10)
 
-/* The repository's row; made when create is set, else E_UPLOAD_UNKNOWN without one. */
-static enum err repository_id(struct call *r, bool create, int64_t *id)
+/* Looked up beside the rights, in the dispatcher's read transaction, which ends here: bodies, files
+   and commits come next. 0 = there is none yet. */
+static enum err find_repository(struct call *r, int64_t *id)
 {
-    struct ctx *c = r->c;
-    int64_t project = r->access.project.project_id;
-    enum err e;
-    {
-        struct repository repo = {0};
-        CLEANUP(tx_end) struct tx tx = {0};
-        TRY(tx_read(c, &tx));
-        e = repository_by_name(c, project, r->place.repository, &repo);
-        *id = repo.id;
-    }
-    if (e != E_NOT_FOUND)
-        return e;
-    if (!create)
-        return fail(c, E_UPLOAD_UNKNOWN, "upload unknown");
+    enum err e = repository_id(r->c, r->access.project.project_id, r->place.repository, id);
+    tx_end(&r->tx);
+    if (e == E_NOT_FOUND)
+        *id = 0;
+    return e == E_NOT_FOUND ? E_OK : e;
+}
+
+static enum err make_repository(struct call *r, int64_t *id)
+{
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(c, &tx));
-    TRY(repository_ensure(c, project, r->place.repository, id));
+    TRY(tx_begin(r->c, &tx));
+    TRY(repository_ensure(r->c, r->access.project.project_id, r->place.repository, id));
     return tx_commit(&tx);
+}
+
+/* No session without a repository. */
+static enum err repository_of(struct call *r, int64_t *id)
+{
+    TRY(find_repository(r, id));
+    return *id ? E_OK : fail(r->c, E_UPLOAD_UNKNOWN, "upload unknown");
 }
 
 static enum err session_of(struct call *r, struct upload_session **out)
 {
     int64_t id;
-    TRY(repository_id(r, false, &id));
+    TRY(repository_of(r, &id));
     return upload_open(r->c, call_param(r, "id"), id, out);
 }
 
@@ -156,6 +159,7 @@ enum err uploads_post(struct call *r)
     TRY(call_query(r, "mount", &source));
     TRY(call_query(r, "from", &from));
     TRY(call_query(r, "digest", &digest));
+    TRY(find_repository(r, &repo));
     if (source.n && from.n) {
         enum err e = mount(r, source, from);
         if (e != E_BLOB_UNKNOWN)
@@ -163,7 +167,8 @@ enum err uploads_post(struct call *r)
     }
     if (digest.n)
         TRY(digest_parse(r->c, digest, &d)); /* before there is a session */
-    TRY(repository_id(r, true, &repo));
+    if (!repo)
+        TRY(make_repository(r, &repo));
     TRY(upload_begin(r->c, repo, &id));
     if (digest.n)
         return monolithic(r, id, repo, digest);
@@ -223,7 +228,7 @@ enum err uploads_status(struct call *r)
 enum err uploads_delete(struct call *r)
 {
     int64_t id;
-    TRY(repository_id(r, false, &id));
+    TRY(repository_of(r, &id));
     TRY(upload_cancel(r->c, call_param(r, "id"), id));
     return reply_empty(r, 204);
 }

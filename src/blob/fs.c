@@ -1,8 +1,9 @@
 /*
  * A directory as a place for bytes. An object is created at its final name with O_EXCL and never
- * renamed, so its directory entry can be made durable while the bytes are still arriving: one
- * thread fsyncs directories, and every object created in a directory before that fsync began
- * shares it. store_sync waits for both: the file's data and its entry.
+ * renamed, so one fsync of its directory serves every object that was created there before that
+ * fsync began. store_sync wants both durable: the file's data and its entry. It syncs the directory
+ * itself when nobody is at it, because a thread woken for a small object costs more than the call;
+ * for an object that grows a thread does it while the bytes are still arriving.
  *
  * A failed fsync is believed the first time. The kernel may drop the dirty pages and report the
  * next fsync as a success, so the object is marked broken and given up; no other object is.
@@ -23,6 +24,7 @@
 
 #define DIRS 256
 #define WRITEBACK ((int64_t)8 << 20) /* bytes after which the kernel is told to start writing */
+#define GROWN ((int64_t)1 << 20)     /* bytes after which the entry is synced beside them */
 
 enum entry_state { ENTRY_PENDING, ENTRY_DURABLE, ENTRY_LOST };
 
@@ -41,6 +43,7 @@ struct fs_file {
     int dir;
     struct entry *entry;
     int64_t started; /* bytes whose writeback was started */
+    bool called;     /* the thread was */
 };
 
 struct fs {
@@ -48,10 +51,12 @@ struct fs {
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     struct entry *pending[DIRS];
+    bool syncing[DIRS];  /* somebody is at it */
+    bool wanted[DIRS];   /* of the thread */
     bool unlinked[DIRS]; /* an unlink in it may not be durable yet */
     bool known[DIRS];    /* the subdirectory's own entry is durable */
     bool failed[DIRS];   /* an fsync of it failed: what was in it then may be lost */
-    size_t pending_count;
+    int wanted_count;
     bool stop;
     pthread_t thread;
 };
@@ -113,32 +118,40 @@ static void settle(struct fs *fs, struct entry *batch, int dir, bool ok)
         next = e->next;
         e->state = ok ? ENTRY_DURABLE : ENTRY_LOST;
         entry_drop(e);
-        fs->pending_count--;
     }
     pthread_cond_broadcast(&fs->done);
 }
 
-/* Objects created while a directory is being synced wait for its next turn. */
+/* Under the lock, given up meanwhile. Objects created while a directory is being synced wait for
+   its next turn. */
+static void sync_batch(struct fs *fs, int dir)
+{
+    struct entry *batch = fs->pending[dir];
+    bool known = fs->known[dir];
+    fs->pending[dir] = NULL;
+    fs->syncing[dir] = true;
+    pthread_mutex_unlock(&fs->lock);
+    bool ok = sync_dir(fs, dir, known);
+    if (!ok)
+        log_error("blob", "fsync of data/%02x failed: errno %d", (unsigned)dir, errno);
+    pthread_mutex_lock(&fs->lock);
+    fs->syncing[dir] = false;
+    settle(fs, batch, dir, ok);
+}
+
 static void *sync_thread(void *arg)
 {
     struct fs *fs = arg;
     pthread_mutex_lock(&fs->lock);
-    for (int dir = 0;; dir = (dir + 1) % DIRS) {
-        while (!fs->pending_count && !fs->stop)
+    for (int dir = 0; !fs->stop; dir = (dir + 1) % DIRS) {
+        while (!fs->wanted_count && !fs->stop)
             pthread_cond_wait(&fs->work, &fs->lock);
-        if (fs->stop && !fs->pending_count)
-            break;
-        struct entry *batch = fs->pending[dir];
-        if (!batch)
+        if (!fs->wanted[dir])
             continue;
-        fs->pending[dir] = NULL;
-        bool known = fs->known[dir];
-        pthread_mutex_unlock(&fs->lock);
-        bool ok = sync_dir(fs, dir, known);
-        if (!ok)
-            log_error("blob", "fsync of data/%02x failed: errno %d", (unsigned)dir, errno);
-        pthread_mutex_lock(&fs->lock);
-        settle(fs, batch, dir, ok);
+        fs->wanted[dir] = false;
+        fs->wanted_count--;
+        if (!fs->syncing[dir] && fs->pending[dir])
+            sync_batch(fs, dir);
     }
     pthread_mutex_unlock(&fs->lock);
     return NULL;
@@ -151,18 +164,33 @@ static void want_entry(struct fs_file *f)
     f->entry->refs = 2;
     f->entry->next = fs->pending[f->dir];
     fs->pending[f->dir] = f->entry;
-    fs->pending_count++;
-    pthread_cond_signal(&fs->work);
+    pthread_mutex_unlock(&fs->lock);
+}
+
+static void call_thread(struct fs_file *f)
+{
+    struct fs *fs = f->fs;
+    f->called = true;
+    pthread_mutex_lock(&fs->lock);
+    if (f->entry->state == ENTRY_PENDING && !fs->wanted[f->dir]) {
+        fs->wanted[f->dir] = true;
+        fs->wanted_count++;
+        pthread_cond_signal(&fs->work);
+    }
     pthread_mutex_unlock(&fs->lock);
 }
 
 static enum entry_state wait_entry(struct fs_file *f)
 {
-    pthread_mutex_lock(&f->fs->lock);
+    struct fs *fs = f->fs;
+    pthread_mutex_lock(&fs->lock);
     while (f->entry->state == ENTRY_PENDING)
-        pthread_cond_wait(&f->fs->done, &f->fs->lock);
+        if (fs->syncing[f->dir])
+            pthread_cond_wait(&fs->done, &fs->lock);
+        else
+            sync_batch(fs, f->dir);
     enum entry_state state = f->entry->state;
-    pthread_mutex_unlock(&f->fs->lock);
+    pthread_mutex_unlock(&fs->lock);
     return state;
 }
 
@@ -255,6 +283,8 @@ static enum err fs_append(struct ctx *c, struct store_file *file, const void *p,
         return io_error(c, e, "write", file->key);
     }
     file->size += (int64_t)n;
+    if (file->size >= GROWN && !f->called)
+        call_thread(f);
     if (file->size - f->started >= WRITEBACK) {
         /* A hint; its errors come back from fdatasync. */
         (void)sync_file_range(file->fd, f->started, file->size - f->started, SYNC_FILE_RANGE_WRITE);
@@ -422,6 +452,11 @@ static void fs_free(void *place)
     pthread_cond_signal(&fs->work);
     pthread_mutex_unlock(&fs->lock);
     pthread_join(fs->thread, NULL);
+    for (int dir = 0; dir < DIRS; dir++)
+        for (struct entry *e = fs->pending[dir], *next; e; e = next) {
+            next = e->next;
+            entry_drop(e);
+        }
     close(fs->data_fd);
     close(fs->dir_fd);
     free(fs);

@@ -1,7 +1,9 @@
 /*
  * Upload sessions. A row says that the session exists, whose it is and under which key its bytes
  * go; the file says how far it came. This process keeps the running hash of sessions it has seen,
- * at most PARKED_MAX of them: the hash of any other is made again by reading the file.
+ * at most PARKED_MAX of them, with what their rows say: nobody else changes a session's row, and
+ * whoever ends one here forgets it here. Of any other the row is read, and its hash is made again
+ * by reading the file.
  *
  * A session is held by one request at a time. The offset is the file's size, never a promise
  * about bytes that are not there. After a crash the row and the file are all there is, and they
@@ -24,11 +26,15 @@
 
 /* What the process remembers of a session between requests. */
 struct parked {
-    char id[64];
+    char id[64], key[64];
     bool busy;
+    bool known;     /* row is filled in; its texts are this struct's */
+    bool untouched; /* nobody has made its file yet */
+    struct upload row;
     struct hasher *hasher; /* NULL = to be made from the file */
     int64_t hashed;
     struct parked *next, *prev; /* least recently used last; only while not busy */
+    char actor[];
 };
 
 struct upload_table {
@@ -41,7 +47,6 @@ struct upload_table {
 
 struct upload_session {
     struct parked *mem; /* busy, so it is ours */
-    struct upload row;
     struct store_file *file;
 };
 
@@ -53,6 +58,33 @@ struct upload_table *upload_table_new(void)
     if (t)
         pthread_mutex_init(&t->lock, NULL);
     return t;
+}
+
+/* Busy, of the one who asks. */
+static struct parked *parked_new(struct ctx *c, struct str id)
+{
+    struct parked *p = calloc(1, sizeof *p + c->actor.n);
+    if (!p)
+        return NULL;
+    memcpy(p->id, id.p, id.n);
+    memcpy(p->actor, c->actor.p, c->actor.n);
+    p->busy = true;
+    p->row.id = str_of(p->id);
+    p->row.actor = (struct str){p->actor, c->actor.n};
+    return p;
+}
+
+/* The row of a session that is the asker's. */
+static void learn(struct parked *p, const struct upload *u)
+{
+    struct str id = p->row.id, actor = p->row.actor;
+    memcpy(p->key, u->phys_key.p, u->phys_key.n);
+    p->row = *u;
+    p->row.id = id;
+    p->row.actor = actor;
+    p->row.phys_key = (struct str){p->key, u->phys_key.n};
+    p->row.repository_path = p->row.digest = NO_STR; /* a flight's */
+    p->known = true;
 }
 
 static void parked_free(struct parked *p)
@@ -114,14 +146,10 @@ static enum err hold(struct ctx *c, struct str id, struct parked **out)
         lru_remove(t, p);
         p->busy = true;
     } else {
-        p = calloc(1, sizeof *p);
-        if (p)
-            memcpy(p->id, id.p, id.n);
+        p = parked_new(c, id);
         if (!p || !map_set(&t->sessions, id, p)) {
             free(p);
             e = fail(c, E_UNAVAILABLE, "out of memory");
-        } else {
-            p->busy = true;
         }
     }
     pthread_mutex_unlock(&t->lock);
@@ -157,6 +185,24 @@ static void let_go(struct ctx *c, struct parked *p)
         parked_free(out);
 }
 
+/* A session that nobody knows but who began it: its first request need not ask the database. */
+static void let_in(struct ctx *c, const struct upload *u)
+{
+    struct upload_table *t = store_uploads(c->sv->store);
+    struct parked *p = parked_new(c, u->id);
+    if (!p)
+        return;
+    learn(p, u);
+    p->untouched = true;
+    pthread_mutex_lock(&t->lock);
+    bool in = map_set(&t->sessions, u->id, p);
+    pthread_mutex_unlock(&t->lock);
+    if (in)
+        let_go(c, p);
+    else
+        parked_free(p);
+}
+
 /* ---- sessions ---------------------------------------------------------------------------- */
 
 enum err upload_begin(struct ctx *c, int64_t repository_id, struct str *id_out)
@@ -171,32 +217,55 @@ enum err upload_begin(struct ctx *c, int64_t repository_id, struct str *id_out)
     TRY(tx_begin(c, &tx));
     TRY(upload_insert(c, &u, c->sv->settings->upload_expiry_s));
     TRY(tx_commit(&tx));
+    let_in(c, &u);
     *id_out = u.id;
     return E_OK;
 }
 
-/* Another's session is unknown to the asker, as one that never was. */
-static enum err find_row(struct ctx *c, struct str id, int64_t repository_id, struct upload *out)
+static enum err read_row(struct ctx *c, struct parked *p)
 {
+    struct upload row;
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_read(c, &tx));
-    enum err e = upload_by_id(c, id, out);
-    bool ours = e == E_OK && out->kind == UPLOAD_USER && out->repository_id == repository_id &&
-                str_eq(out->actor, c->actor) && out->expires.us > tx.now.us;
+    TRY(upload_by_id(c, str_of(p->id), &row));
+    if (row.kind != UPLOAD_USER || !str_eq(row.actor, c->actor))
+        return E_NOT_FOUND;
+    if (row.phys_key.n >= sizeof p->key)
+        return fail(c, E_INTERNAL, "bad object key");
+    learn(p, &row);
+    return E_OK;
+}
+
+/* Another's session is unknown to the asker, as one that never was. */
+static enum err find_row(struct ctx *c, struct parked *p, int64_t repository_id)
+{
+    enum err e = p->known ? E_OK : read_row(c, p);
+    bool ours = e == E_OK && p->row.repository_id == repository_id &&
+                str_eq(p->row.actor, c->actor) && p->row.expires.us > clock_now().us;
     if (e == E_NOT_FOUND || (e == E_OK && !ours))
         return fail(c, E_UPLOAD_UNKNOWN, "upload unknown");
     return e;
 }
 
+/* After a request that found no session of its own: the owner's, if there is one, goes on. */
+static void leave(struct ctx *c, struct parked *p)
+{
+    if (p->known)
+        let_go(c, p);
+    else
+        drop(c, p);
+}
+
 static enum err open_file(struct ctx *c, struct upload_session *s)
 {
     int64_t size = 0;
-    enum err e = store_reopen(c, s->row.phys_key, &s->file, &size);
-    if (e == E_NOT_FOUND)
-        e = store_create(c, s->row.phys_key, &s->file);
-    TRY(e);
     struct parked *p = s->mem;
-    if (!p->hasher && size && store_doubts(c->sv->store, s->row.started)) {
+    enum err e = p->untouched ? E_NOT_FOUND : store_reopen(c, p->row.phys_key, &s->file, &size);
+    p->untouched = false;
+    if (e == E_NOT_FOUND)
+        e = store_create(c, p->row.phys_key, &s->file);
+    TRY(e);
+    if (!p->hasher && size && store_doubts(c->sv->store, p->row.started)) {
         TRY(store_empty(c, s->file));
         size = 0;
     }
@@ -219,12 +288,12 @@ enum err upload_open(struct ctx *c, struct str id, int64_t repository_id,
         free(s);
         return e;
     }
-    e = find_row(c, id, repository_id, &s->row);
+    e = find_row(c, s->mem, repository_id);
     if (e == E_OK)
         e = open_file(c, s);
     if (e != E_OK) {
-        if (e == E_UPLOAD_UNKNOWN && s->mem->hasher)
-            let_go(c, s->mem); /* asked for by the wrong one: its owner goes on */
+        if (e == E_UPLOAD_UNKNOWN)
+            leave(c, s->mem);
         else
             drop(c, s->mem);
         store_close(s->file);
@@ -250,7 +319,7 @@ enum err upload_write(struct ctx *c, struct upload_session *s, const void *p, si
 }
 
 /* A write a chunk would cost a commit each: the life is renewed when half of it is gone. */
-static enum err extend(struct ctx *c, const struct upload *row)
+static enum err extend(struct ctx *c, struct upload *row)
 {
     int64_t life = c->sv->settings->upload_expiry_s;
     if (row->expires.us - clock_now().us > life / 2 * SECOND_US)
@@ -258,7 +327,10 @@ static enum err extend(struct ctx *c, const struct upload *row)
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(upload_extend(c, row->id, life));
-    return tx_commit(&tx);
+    struct timestamp until = {tx.now.us + life * SECOND_US};
+    TRY(tx_commit(&tx));
+    row->expires = until;
+    return E_OK;
 }
 
 void upload_park(struct ctx *c, struct upload_session *s)
@@ -266,8 +338,8 @@ void upload_park(struct ctx *c, struct upload_session *s)
     if (!s)
         return;
     struct ctx quiet = {.sv = c->sv, .actor = c->actor}; /* keeps the caller's reason */
-    if (extend(&quiet, &s->row) != E_OK)
-        log_warn("blob", "upload %.*s keeps its old end of life: %s", STR(s->row.id), quiet.msg);
+    if (extend(&quiet, &s->mem->row) != E_OK)
+        log_warn("blob", "upload %s keeps its old end of life: %s", s->mem->id, quiet.msg);
     ctx_release(&quiet);
     store_close(s->file);
     let_go(c, s->mem);
@@ -275,20 +347,23 @@ void upload_park(struct ctx *c, struct upload_session *s)
 }
 
 /* The row goes first: an object without a row is an intent, and the sweep knows those. */
-static void discard(struct ctx *c, struct upload_session *s)
+static enum err end_session(struct ctx *c, const struct upload *u)
 {
-    struct ctx quiet = {.sv = c->sv, .actor = c->actor};
     struct tx tx = {0};
-    enum err e = tx_begin(&quiet, &tx);
+    enum err e = tx_begin(c, &tx);
     if (e == E_OK)
-        e = upload_delete(&quiet, s->row.id);
+        e = upload_delete(c, u->id);
     if (e == E_OK)
         e = tx_commit(&tx);
     tx_end(&tx);
-    if (e == E_OK)
-        e = store_delete(&quiet, s->row.phys_key);
-    if (e != E_OK)
-        log_warn("blob", "upload %.*s is left to the sweep: %s", STR(s->row.id), quiet.msg);
+    return e == E_OK ? store_delete(c, u->phys_key) : e;
+}
+
+static void discard(struct ctx *c, struct upload_session *s)
+{
+    struct ctx quiet = {.sv = c->sv, .actor = c->actor};
+    if (end_session(&quiet, &s->mem->row) != E_OK)
+        log_warn("blob", "upload %s is left to the sweep: %s", s->mem->id, quiet.msg);
     ctx_release(&quiet);
 }
 
@@ -321,7 +396,7 @@ static enum err remember(struct ctx *c, struct upload_session *s)
 {
     struct upload_table *t = store_uploads(c->sv->store);
     pthread_mutex_lock(&t->lock);
-    bool ok = map_set(&t->finished, s->row.phys_key, s->mem);
+    bool ok = map_set(&t->finished, s->mem->row.phys_key, s->mem);
     pthread_mutex_unlock(&t->lock);
     return ok ? E_OK : fail(c, E_UNAVAILABLE, "out of memory");
 }
@@ -333,7 +408,7 @@ enum err upload_finish(struct ctx *c, struct upload_session *s, const struct dig
     if (e == E_OK)
         e = remember(c, s);
     if (e == E_OK) {
-        *key_out = str_dup(&c->mem, s->row.phys_key);
+        *key_out = str_dup(&c->mem, s->mem->row.phys_key);
         *size_out = store_size(s->file);
     } else {
         discard(c, s);
@@ -370,19 +445,13 @@ void upload_settled(struct ctx *c, struct str key)
 enum err upload_cancel(struct ctx *c, struct str id, int64_t repository_id)
 {
     struct parked *p;
-    struct upload row;
     TRY(hold(c, id, &p));
-    enum err e = find_row(c, id, repository_id, &row);
-    if (e == E_OK) {
-        CLEANUP(tx_end) struct tx tx = {0};
-        e = tx_begin(c, &tx);
-        if (e == E_OK)
-            e = upload_delete(c, id);
-        if (e == E_OK)
-            e = tx_commit(&tx);
+    enum err e = find_row(c, p, repository_id);
+    if (e != E_OK) {
+        leave(c, p);
+        return e;
     }
-    if (e == E_OK)
-        e = store_delete(c, row.phys_key);
+    e = end_session(c, &p->row);
     drop(c, p);
     return e;
 }
@@ -395,15 +464,7 @@ static enum err sweep_session(struct ctx *c, const struct upload *u)
     struct parked *p;
     if (hold(c, u->id, &p) != E_OK)
         return E_OK; /* in use: its request extends it, or a later sweep takes it */
-    struct tx tx = {0};
-    enum err e = tx_begin(c, &tx);
-    if (e == E_OK)
-        e = upload_delete(c, u->id);
-    if (e == E_OK)
-        e = tx_commit(&tx);
-    tx_end(&tx);
-    if (e == E_OK)
-        e = store_delete(c, u->phys_key);
+    enum err e = end_session(c, u);
     drop(c, p);
     return e;
 }

@@ -228,59 +228,48 @@ enum err blob_quarantine(struct ctx *c, int64_t blob_id)
 
 /* ---- arrival ------------------------------------------------------------------------------ */
 
-/* The locked living row of a digest, made in the given state when there is none. */
-static enum err living_or_new(struct ctx *c, struct str digest, int64_t size, int64_t state,
-                              struct arg key, struct blob *out, bool *made)
+/* A row that this transaction has made is locked by that. */
+enum err blob_expect(struct ctx *c, struct str digest, int64_t size, struct blob *out)
 {
-    struct timestamp verified = {state == STATE_ACTIVE ? c->tx->now.us : 0};
     for (int i = 0; i < 3; i++) {
+        int64_t id;
         enum err e = read_one(c, &lock_digest, ARGS(A_S(digest)), out);
-        *made = false;
         if (e != E_NOT_FOUND)
             return e;
-        int64_t id;
-        TRY(sql_i64(c, &add,
-                    ARGS(A_S(digest), A_I(size), A_I(state), key, A_T(verified), A_T(c->tx->now)),
-                    &id));
-        *made = id != 0;
+        TRY(sql_i64(
+            c, &add,
+            ARGS(A_S(digest), A_I(size), A_I(STATE_EXPECTED), A_NULL, A_I(0), A_T(c->tx->now)),
+            &id));
+        if (id) {
+            *out = (struct blob){.id = id, .digest = digest, .size = size, .state = STATE_EXPECTED};
+            return E_OK;
+        }
     }
     return fail(c, E_UNAVAILABLE, "blob %.*s is being made and deleted at once", STR(digest));
 }
 
-enum err blob_commit(struct ctx *c, int64_t repository_id, struct str digest, int64_t size,
-                     struct str phys_key, int64_t lease_s, struct blob *out, bool *key_used)
+enum err blob_commit(struct ctx *c, int64_t repository_id, struct str phys_key, int64_t size,
+                     int64_t lease_s, struct blob *b, bool *key_used)
 {
-    struct blob b;
-    bool made;
     int64_t taken;
-    TRY(living_or_new(c, digest, size, STATE_EXPECTED, A_NULL, &b, &made));
-    bool use = b.state == STATE_EXPECTED || b.state == STATE_QUARANTINED;
+    bool use = b->state == STATE_EXPECTED || b->state == STATE_QUARANTINED;
     if (use) {
         TRY(sql_run(c, &intent_take, ARGS(A_S(phys_key)), &taken));
         if (!taken)
-            return fail(c, E_UNAVAILABLE, "the object of %.*s was swept", STR(digest));
-        if (b.phys_key.n) /* the lost copy */
-            TRY(intent_add(c, &b.phys_key, 1));
-        TRY(sql_run(c, &receive, ARGS(A_I(b.id), A_S(phys_key), A_I(size), A_T(c->tx->now)), NULL));
-        b.phys_key = str_dup(&c->mem, phys_key);
-        b.size = size;
-    } else if (b.state == STATE_CONDEMNED) {
-        TRY(sql_run(c, &activate, ARGS(A_I(b.id)), NULL));
+            return fail(c, E_UNAVAILABLE, "the object of %.*s was swept", STR(b->digest));
+        if (b->phys_key.n) /* the lost copy */
+            TRY(intent_add(c, &b->phys_key, 1));
+        TRY(sql_run(c, &receive, ARGS(A_I(b->id), A_S(phys_key), A_I(size), A_T(c->tx->now)),
+                    NULL));
+        b->phys_key = str_dup(&c->mem, phys_key);
+        b->size = size;
+    } else if (b->state == STATE_CONDEMNED) {
+        TRY(sql_run(c, &activate, ARGS(A_I(b->id)), NULL));
     }
-    b.state = STATE_ACTIVE;
+    b->state = STATE_ACTIVE;
     if (repository_id)
-        TRY(put_link(c, repository_id, b.id, lease_s));
-    *out = b;
+        TRY(put_link(c, repository_id, b->id, lease_s));
     *key_used = use;
-    return E_OK;
-}
-
-enum err blob_expect(struct ctx *c, struct str digest, int64_t size, struct blob *out)
-{
-    struct blob b;
-    bool made;
-    TRY(living_or_new(c, digest, size, STATE_EXPECTED, A_NULL, &b, &made));
-    *out = b;
     return E_OK;
 }
 

@@ -23,13 +23,14 @@ enum err blob_known(struct ctx *c, int64_t project_id, struct str repository, st
 enum err blob_in_repository(struct ctx *c, int64_t project_id, struct str repository,
                             struct str digest, struct blob *out);
 /*
- * The commit of arrived bytes: takes the intent of phys_key, makes or revives the row (EXPECTED ->
- * ACTIVE, CONDEMNED -> ACTIVE), links it to the repository with a lease (lease_s 0 = none).
- * *key_used false: another copy exists, the caller's object stays an intent and is swept.
+ * The commit of arrived bytes: takes the intent of phys_key, revives the row that blob_expect has
+ * locked in this transaction (EXPECTED -> ACTIVE, CONDEMNED -> ACTIVE), links it to the repository
+ * with a lease (lease_s 0 = none). *b is brought up to date. *key_used false: another copy exists,
+ * the caller's object stays an intent and is swept.
  */
-enum err blob_commit(struct ctx *c, int64_t repository_id, struct str digest, int64_t size,
-                     struct str phys_key, int64_t lease_s, struct blob *out, bool *key_used);
-/* An EXPECTED row for a digest that a proxied manifest names, or the existing one. */
+enum err blob_commit(struct ctx *c, int64_t repository_id, struct str phys_key, int64_t size,
+                     int64_t lease_s, struct blob *b, bool *key_used);
+/* An EXPECTED row for a digest that a proxied manifest names, or the existing one; locked. */
 enum err blob_expect(struct ctx *c, struct str digest, int64_t size, struct blob *out);
 enum err blob_link(struct ctx *c, int64_t repository_id, int64_t blob_id, int64_t lease_s);
 enum err blob_unlink(struct ctx *c, int64_t repository_id, int64_t blob_id); /* makes a candidate */

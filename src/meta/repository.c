@@ -46,6 +46,16 @@ enum err repository_by_name(struct ctx *c, int64_t project_id, struct str name,
     return E_OK;
 }
 
+enum err repository_id(struct ctx *c, int64_t project_id, struct str name, int64_t *id_out)
+{
+    int64_t id;
+    TRY(sql_i64(c, &id_of, ARGS(A_I(project_id), A_S(name)), &id));
+    if (!id)
+        return E_NOT_FOUND;
+    *id_out = id;
+    return E_OK;
+}
+
 enum err repository_ensure(struct ctx *c, int64_t project_id, struct str name, int64_t *id_out)
 {
     int64_t id;

@@ -15,6 +15,8 @@ extern const struct field repository_fields[];
 
 enum err repository_by_name(struct ctx *c, int64_t project_id, struct str name,
                             struct repository *out);
+/* The id alone: by_name counts the repository's artifacts, which grow. E_NOT_FOUND. */
+enum err repository_id(struct ctx *c, int64_t project_id, struct str name, int64_t *id_out);
 /* Creates the row when it is missing. */
 enum err repository_ensure(struct ctx *c, int64_t project_id, struct str name, int64_t *id_out);
 /* project_id 0 = of all projects that the principal sees. */

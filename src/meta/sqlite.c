@@ -2,8 +2,9 @@
  * SQLite: one connection that writes and checkpoints, and a pool that reads.
  *
  * Writing. tx_begin takes the baton (first come, first served). Whoever holds it runs its own
- * statements inside a SAVEPOINT of the group's BEGIN IMMEDIATE. tx_commit releases the savepoint
- * and passes the baton on; the group's COMMIT, one fsync for all, is made by the member that ends
+ * statements inside a SAVEPOINT of the group's BEGIN IMMEDIATE; the first of a group needs none,
+ * since there is nobody's work yet but its own. tx_commit releases the savepoint and passes the
+ * baton on; the group's COMMIT, one fsync for all, is made by the member that ends
  * its turn when nobody waits, when the group is 2 ms old or has 64 members. tx_commit returns when
  * that COMMIT is durable. A failed COMMIT, or an error by which SQLite undid the whole
  * transaction, fails every member.
@@ -41,6 +42,7 @@
 struct tx_group {
     int64_t opened_ms;
     int members;     /* released, waiting for the COMMIT */
+    bool bare;       /* the holder of the baton has no savepoint */
     enum err failed; /* undone before its COMMIT */
     bool done;
     enum err result;
@@ -518,7 +520,8 @@ static enum err begin_write(struct ctx *c, struct sqlite *q, struct tx *tx)
         pthread_mutex_unlock(&q->baton);
         return e;
     }
-    int code = simple(q->savepoint);
+    q->group->bare = q->group->members == 0;
+    int code = q->group->bare ? SQLITE_OK : simple(q->savepoint);
     if (code != SQLITE_OK) {
         e = translate(c, q->writer->handle, code);
         q->group->failed = e;
@@ -566,8 +569,10 @@ static void lite_rollback(struct tx *tx)
         give_reader(tx->conn);
         return;
     }
-    if (!sqlite3_get_autocommit(q->writer->handle) &&
-        (simple(q->undo) != SQLITE_OK || simple(q->release) != SQLITE_OK))
+    if (q->group->bare)
+        q->group->failed = E_CLOSED; /* alone in its group, which ends with it */
+    else if (!sqlite3_get_autocommit(q->writer->handle) &&
+             (simple(q->undo) != SQLITE_OK || simple(q->release) != SQLITE_OK))
         q->group->failed = E_UNAVAILABLE;
     if (end_turn(tx->c, q, false) != E_OK)
         log_error("meta", "the database undid a group of transactions");
@@ -576,7 +581,7 @@ static void lite_rollback(struct tx *tx)
 static enum err lite_commit(struct tx *tx)
 {
     struct sqlite *q = tx->conn->db->state;
-    if (tx->broken == E_OK) {
+    if (tx->broken == E_OK && !q->group->bare) {
         int code = simple(q->release);
         if (code != SQLITE_OK) {
             tx->broken = translate(tx->c, q->writer->handle, code);

@@ -24,9 +24,9 @@ static enum err tell(struct ctx *c, const struct place *at, const char *kind, st
     return event_emit(c, kind, at->access->project.project_id, buf_view(&text));
 }
 
-static enum err find_repository(struct ctx *c, const struct place *at, struct repository *out)
+static enum err find_repository(struct ctx *c, const struct place *at, int64_t *out)
 {
-    enum err e = repository_by_name(c, at->access->project.project_id, at->repository, out);
+    enum err e = repository_id(c, at->access->project.project_id, at->repository, out);
     if (e == E_NOT_FOUND)
         return fail(c, E_NAME_UNKNOWN, "repository %.*s/%.*s not found",
                     STR(at->access->project.name), STR(at->repository));
@@ -36,10 +36,10 @@ static enum err find_repository(struct ctx *c, const struct place *at, struct re
 static enum err try_delete_tag(struct ctx *c, const struct place *at, struct str tag)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    enum err e = tag_delete(c, repo.id, tag);
+    enum err e = tag_delete(c, repo, tag);
     if (e == E_NOT_FOUND)
         return fail(c, E_MANIFEST_UNKNOWN, "tag %.*s of %.*s/%.*s not found", STR(tag),
                     STR(at->access->project.name), STR(at->repository));
@@ -51,14 +51,14 @@ static enum err try_delete_tag(struct ctx *c, const struct place *at, struct str
 static enum err try_delete_manifest(struct ctx *c, const struct place *at, struct str digest)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     struct artifact a;
     struct manifest_row row;
     struct i64s blobs;
     int64_t project = at->access->project.project_id;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    enum err e = artifact_by_reference(c, repo.id, digest, &a);
+    enum err e = artifact_by_reference(c, repo, digest, &a);
     if (e == E_NOT_FOUND || (e == E_OK && a.state == STATE_EXPECTED))
         return fail(c, E_MANIFEST_UNKNOWN, "artifact %.*s/%.*s@%.*s not found",
                     STR(at->access->project.name), STR(at->repository), STR(digest));
@@ -75,7 +75,7 @@ static enum err try_delete_manifest(struct ctx *c, const struct place *at, struc
 static enum err try_delete_blob(struct ctx *c, const struct place *at, const struct digest *d)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     struct blob blob;
     bool needed, held;
     int64_t project = at->access->project.project_id;
@@ -86,12 +86,12 @@ static enum err try_delete_blob(struct ctx *c, const struct place *at, const str
         return fail(c, E_BLOB_UNKNOWN, "blob %s is unknown to the repository", d->text);
     TRY(e);
     struct blob_need need = {.digest = blob.digest, .size = blob.size};
-    TRY(usage_lock_blob(c, blob.id));               /* two that unlink it refund it once */
-    TRY(blob_require(c, repo.id, &need, 1, false)); /* the lock, then the look */
-    TRY(usage_in_manifest(c, repo.id, blob.id, &needed));
+    TRY(usage_lock_blob(c, blob.id));            /* two that unlink it refund it once */
+    TRY(blob_require(c, repo, &need, 1, false)); /* the lock, then the look */
+    TRY(usage_in_manifest(c, repo, blob.id, &needed));
     if (needed)
         return fail(c, E_METHOD_NOT_ALLOWED, "a manifest of the repository references %s", d->text);
-    TRY(blob_unlink(c, repo.id, blob.id));
+    TRY(blob_unlink(c, repo, blob.id));
     TRY(usage_has_blob(c, project, blob.id, &held));
     if (!held)
         TRY(project_charge(c, project, -blob.size, false));
@@ -101,11 +101,11 @@ static enum err try_delete_blob(struct ctx *c, const struct place *at, const str
 static enum err try_delete_repository(struct ctx *c, const struct place *at)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     int64_t was, now;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    TRY(repository_delete(c, repo.id));
+    TRY(repository_delete(c, repo));
     TRY(usage_recount(c, at->access->project.project_id, &was, &now));
     TRY(tell(c, at, "DELETE_REPOSITORY", at->repository));
     return tx_commit(&tx);

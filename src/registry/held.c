@@ -26,17 +26,17 @@ static enum err decide(struct ctx *c, struct look *l)
 {
     int64_t project = l->at->access->project.project_id;
     struct manifest_row row = {0};
-    struct repository repo = {0};
-    enum err e = repository_by_name(c, project, l->at->repository, &repo);
+    int64_t repo = 0;
+    enum err e = repository_id(c, project, l->at->repository, &repo);
     if (e != E_OK && e != E_NOT_FOUND)
         return e;
-    l->repository_id = repo.id;
+    l->repository_id = repo;
     e = manifest_by_tag(c, project, l->at->repository, l->tag, &row);
     if (e != E_OK && e != E_NOT_FOUND)
         return e;
     l->served = row.digest;
     l->q.known = row.digest.n > 0;
-    e = tag_seen_get(c, repo.id, l->tag, &l->seen);
+    e = tag_seen_get(c, repo, l->tag, &l->seen);
     if (e != E_OK && e != E_NOT_FOUND)
         return e;
     if (e == E_NOT_FOUND || !str_eq(l->seen.digest, l->digest))

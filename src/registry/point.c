@@ -32,16 +32,16 @@ static enum err move(struct ctx *c, const struct place *at, struct str tag, stru
                      struct str expect, struct str reason)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     struct artifact a;
     TRY(tx_begin(c, &tx));
-    enum err e = repository_by_name(c, at->access->project.project_id, at->repository, &repo);
+    enum err e = repository_id(c, at->access->project.project_id, at->repository, &repo);
     if (e == E_OK)
-        e = artifact_by_reference(c, repo.id, digest, &a);
+        e = artifact_by_reference(c, repo, digest, &a);
     if (e == E_NOT_FOUND || (e == E_OK && a.state != STATE_ACTIVE))
         return unknown(c, at, "artifact", digest);
     TRY(e);
-    TRY(tag_point(c, repo.id, tag, a.id, expect, at->access->project.registry_id != 0, reason));
+    TRY(tag_point(c, repo, tag, a.id, expect, at->access->project.registry_id != 0, reason));
     TRY(push_tell(c, at, a.digest, tag));
     return tx_commit(&tx);
 }
@@ -67,11 +67,11 @@ enum err point_tag(struct ctx *c, const struct place *at, struct str tag, struct
 enum err point_release(struct ctx *c, const struct place *at, struct str tag, struct str reason)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     TRY(tx_begin(c, &tx));
-    enum err e = repository_by_name(c, at->access->project.project_id, at->repository, &repo);
+    enum err e = repository_id(c, at->access->project.project_id, at->repository, &repo);
     if (e == E_OK)
-        e = tag_unpin(c, repo.id, tag, reason);
+        e = tag_unpin(c, repo, tag, reason);
     if (e == E_NOT_FOUND)
         return unknown(c, at, "pointed tag", tag);
     TRY(e);

@@ -296,10 +296,10 @@ static enum err cached(struct ctx *c, const struct prefetch_target *t, struct st
 static enum err tags_of(struct ctx *c, const struct prefetch_target *t, struct strs *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     TRY(tx_read(c, &tx));
-    TRY(repository_by_name(c, t->access.project.project_id, t->at.repository, &repo));
-    return tag_names(c, repo.id, NO_STR, 100000, out);
+    TRY(repository_id(c, t->access.project.project_id, t->at.repository, &repo));
+    return tag_names(c, repo, NO_STR, 100000, out);
 }
 
 static void refresh_tag(struct ctx *outer, const struct prefetch_target *t, struct str tag,

@@ -625,15 +625,15 @@ static enum err local_tags(struct ctx *c, const struct place *at, struct str las
                            struct strs *out, bool *exists)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     *out = (struct strs){0};
     TRY(tx_read(c, &tx));
-    enum err err = repository_by_name(c, at->access->project.project_id, at->repository, &repo);
+    enum err err = repository_id(c, at->access->project.project_id, at->repository, &repo);
     *exists = err == E_OK;
     if (err == E_NOT_FOUND)
         return E_OK;
     TRY(err);
-    return tag_names(c, repo.id, last, n, out);
+    return tag_names(c, repo, last, n, out);
 }
 
 static int by_name(const void *a, const void *b)

@@ -48,16 +48,16 @@ static enum err commit_blob(struct ctx *c, const struct place *at, const struct 
                             struct arrived *a)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct blob blob, known;
+    struct blob blob;
     int64_t project = at->access->project.project_id, repository;
-    bool held;
+    bool held = false;
     TRY(tx_begin(c, &tx));
     TRY(repository_ensure(c, project, at->repository, &repository));
-    TRY(blob_expect(c, a->digest, a->size, &known)); /* the lock, then the look */
-    bool expected = known.state == STATE_EXPECTED;   /* its links cost nothing so far */
-    TRY(usage_has_blob(c, project, known.id, &held));
-    TRY(blob_commit(c, repository, a->digest, a->size, a->key, lease_of(c, rule), &blob,
-                    &a->key_used));
+    TRY(blob_expect(c, a->digest, a->size, &blob)); /* the lock, then the look */
+    bool expected = blob.state == STATE_EXPECTED;   /* its links cost nothing so far */
+    if (!expected)
+        TRY(usage_has_blob(c, project, blob.id, &held));
+    TRY(blob_commit(c, repository, a->key, a->size, lease_of(c, rule), &blob, &a->key_used));
     a->key_used = a->key_used || str_eq(blob.phys_key, a->key); /* by a try whose end was lost */
     if (expected)
         TRY(usage_arrived(c, blob.id, project, a->size, !rule->skips_quota));
@@ -90,16 +90,16 @@ static enum err mount(struct ctx *c, const struct place *at, struct str digest,
                       int64_t from_project_id, struct str from_repository)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository from;
+    int64_t from;
     struct blob blob;
     int64_t project = at->access->project.project_id, repository;
     bool held;
     TRY(tx_begin(c, &tx));
-    TRY(repository_by_name(c, from_project_id, from_repository, &from));
+    TRY(repository_id(c, from_project_id, from_repository, &from));
     TRY(blob_in_repository(c, from_project_id, from_repository, digest, &blob));
     struct blob_need need = {.digest = digest, .size = blob.size};
     TRY(usage_lock_blob(c, blob.id)); /* two that link it count it once */
-    TRY(blob_require(c, from.id, &need, 1, false));
+    TRY(blob_require(c, from, &need, 1, false));
     TRY(repository_ensure(c, project, at->repository, &repository));
     TRY(usage_has_blob(c, project, need.id, &held));
     TRY(blob_link(c, repository, need.id, lease_of(c, origin_rule(ORIGIN_USER))));
@@ -334,14 +334,14 @@ enum err push_manifest(struct ctx *c, const struct place *at, enum origin origin
 static enum err move_tag(struct ctx *c, const struct place *at, struct str digest, struct str tag)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct repository repo;
+    int64_t repo;
     struct artifact a;
     TRY(tx_begin(c, &tx));
-    TRY(repository_by_name(c, at->access->project.project_id, at->repository, &repo));
-    TRY(artifact_by_reference(c, repo.id, digest, &a));
+    TRY(repository_id(c, at->access->project.project_id, at->repository, &repo));
+    TRY(artifact_by_reference(c, repo, digest, &a));
     if (a.state != STATE_ACTIVE)
         return E_NOT_FOUND;
-    TRY(tag_put(c, repo.id, tag, a.id, false));
+    TRY(tag_put(c, repo, tag, a.id, false));
     TRY(push_tell(c, at, a.digest, tag));
     return tx_commit(&tx);
 }

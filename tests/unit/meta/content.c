@@ -258,16 +258,19 @@ TEST(a_key_is_taken_once)
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     OK(intent_add(c, keys, 3));
-    OK(blob_commit(c, repo, digest_no(c, 1), 3, keys[0], 60, &b, &used));
+    OK(blob_expect(c, digest_no(c, 1), 3, &b));
+    OK(blob_commit(c, repo, keys[0], 3, 60, &b, &used));
     assert_true(used);
     OK(intent_exists(c, keys[0], &there));
     assert_false(there);
-    OK(blob_commit(c, repo, digest_no(c, 1), 3, keys[1], 60, &b, &used));
+    OK(blob_expect(c, digest_no(c, 1), 3, &b));
+    OK(blob_commit(c, repo, keys[1], 3, 60, &b, &used));
     assert_false(used);
     assert_true(str_eq(b.phys_key, keys[0]));
     OK(intent_list(c, (struct timestamp){tx.now.us + 1}, 10, &old));
     assert_int_equal(old.count, 2);
-    IS(E_UNAVAILABLE, blob_commit(c, repo, digest_no(c, 2), 3, keys[2], 60, &b, &used));
+    OK(blob_expect(c, digest_no(c, 2), 3, &b));
+    IS(E_UNAVAILABLE, blob_commit(c, repo, keys[2], 3, 60, &b, &used));
     tx_end(&tx);
 }
 

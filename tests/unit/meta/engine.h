@@ -142,7 +142,8 @@ static inline struct blob put_blob(struct ctx *c, int64_t repository_id, struct 
     bool used;
     struct str key = str_fmt(&c->mem, "data/00/%.*s", STR(random_ulid(&c->mem, 0)));
     OK(intent_add(c, &key, 1));
-    OK(blob_commit(c, repository_id, digest, size, key, lease_s, &b, &used));
+    OK(blob_expect(c, digest, size, &b));
+    OK(blob_commit(c, repository_id, key, size, lease_s, &b, &used));
     return b;
 }
 

@@ -124,7 +124,8 @@ TEST(arriving_bytes_revive)
     OK(gc_condemn(c, b.id, &yes));
     assert_true(yes);
     OK(intent_add(c, &key, 1));
-    OK(blob_commit(c, repo, digest_no(c, 1), 10, key, 60, &again, &used));
+    OK(blob_expect(c, digest_no(c, 1), 10, &again));
+    OK(blob_commit(c, repo, key, 10, 60, &again, &used));
     assert_false(used);
     assert_int_equal(again.id, b.id);
     assert_int_equal(state_of(c, digest_no(c, 1)), STATE_ACTIVE);

@@ -43,7 +43,8 @@ static enum err push_blob(struct ctx *c, int64_t repository, struct str digest)
     struct str key = str_fmt(&c->mem, "k%.*s", STR(random_ulid(&c->mem, 0)));
     TRY(tx_begin(c, &tx));
     TRY(intent_add(c, &key, 1));
-    TRY(blob_commit(c, repository, digest, 10, key, 60, &b, &used));
+    TRY(blob_expect(c, digest, 10, &b));
+    TRY(blob_commit(c, repository, key, 10, 60, &b, &used));
     TRY(usage_has_blob(c, 1, b.id, &held));
     TRY(project_charge(c, 1, 10, false));
     return tx_commit(&tx);
