@@ -254,6 +254,7 @@ static enum err scan_repository(struct call *r, int64_t repository_id, struct sc
     int64_t total = 0;
     q.page = 1;
     q.page_size = 100;
+    q.by_cursor = false;
     do {
         struct list page;
         TRY(artifact_list(c, repository_id, s->base_only, &q, &page, &total));
@@ -302,6 +303,7 @@ static enum err reply_scan(struct call *r, const struct scan *s, const struct ar
 {
     size_t from = page_start(&r->query, s->count);
     size_t n = size_min(s->count - from, (size_t)r->query.page_size);
+    r->query.by_cursor = false; /* what was found here has pages alone */
     return reply_artifacts(r, s->items + from, n, (int64_t)s->count, with);
 }
 

@@ -9,6 +9,7 @@
 #include "api/accesslog.h"
 #include "api/dispatch.h"
 #include "base/codec.h"
+#include "meta/list.h"
 #include "rule/settings.h"
 
 #include <assert.h>
@@ -240,8 +241,15 @@ enum err reply_list(struct call *r, const struct field *fields, const struct lis
     CLEANUP(buf_release) struct buf b = {0};
     struct json_out j = {.out = &b};
     fields_encode_list(&j, &r->c->mem, fields, items->items, items->count, each);
-    call_header(r, "X-Total-Count", "%lld", (long long)total);
-    if (r->route && (r->route->flags & (ROUTE_LIST | ROUTE_PAGES)))
+    if (r->query.by_cursor && total > LIST_COUNT_MAX) {
+        total = LIST_COUNT_MAX;
+        call_header(r, "X-Total-Is-Limit", "true");
+    }
+    if (total >= 0)
+        call_header(r, "X-Total-Count", "%lld", (long long)total);
+    if (r->next_cursor.n)
+        reply_next(r, r->next_cursor);
+    else if (!r->query.by_cursor && r->route && (r->route->flags & (ROUTE_LIST | ROUTE_PAGES)))
         link_header(r, total);
     return reply_buf(r, 200, &b);
 }

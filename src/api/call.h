@@ -39,6 +39,7 @@ struct call {
     void *body;                   /* decoded; route->body.size bytes */
     uint64_t seen;                /* which fields the body had */
     struct list_query query;      /* ROUTE_LIST */
+    struct str next_cursor;       /* of the page that follows; see list_rows */
     bool mirror;                  /* came by a mirror name or ?ns= */
     bool mirror_open;             /* mirror listener or host: mirror.allow decides, no challenge */
     bool challenge;               /* a 401 of this call carries WWW-Authenticate */
@@ -83,7 +84,7 @@ void reply_next(struct call *r, struct str cursor);
    read transaction first, adds the common headers and writes the access log when it is sent. */
 enum err reply_json(struct call *r, int status, const struct field *fields, const void *obj);
 enum err reply_list(struct call *r, const struct field *fields, const struct list *items,
-                    size_t each, int64_t total); /* X-Total-Count, Link */
+                    size_t each, int64_t total); /* X-Total-Count (-1 = not said), Link */
 enum err reply_text(struct call *r, int status, struct str content_type, struct str text);
 enum err reply_json_text(struct call *r, int status, struct str json); /* finished JSON */
 enum err reply_empty(struct call *r, int status);

@@ -32,6 +32,10 @@ extern const struct field series_query_fields[], consumers_query_fields[];
 
 handler list_upstreams, upstream_quota_series, list_consumers, start_refresh;
 
+/* ---- long lists: overview_api.c ------------------------------------------------------------ */
+
+handler list_project_overviews, list_repository_overviews, list_tag_overviews;
+
 /* ---- jobs and storage: job_api.c, storage_api.c -------------------------------------------- */
 
 struct job_query {

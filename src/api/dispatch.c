@@ -272,6 +272,11 @@ static enum err read_list_query(struct call *r)
         return E_OK;
     TRY(call_query(r, "q", &q));
     TRY(call_query(r, "sort", &sort));
+    enum err cursor = http_query(r->c, r->http, "cursor", &r->query.cursor);
+    if (cursor != E_OK && cursor != E_NOT_FOUND)
+        return cursor;
+    r->query.by_cursor = cursor == E_OK;
+    r->query.next = &r->next_cursor;
     if (q.n)
         TRY(query_parse(r->c, q, &r->query));
     return sort.n ? query_parse_sort(r->c, sort, &r->query) : E_OK;

@@ -7,7 +7,13 @@
  */
 #include "meta/list.h"
 
+#include "base/codec.h"
+
+#include <assert.h>
+#include <inttypes.h>
 #include <string.h>
+
+#define ORDER_MAX (QUERY_SORTS_MAX + 4)
 
 struct builder {
     struct buf text;
@@ -154,10 +160,29 @@ static enum err add_source(struct ctx *c, struct builder *b, const struct list_s
     return E_OK;
 }
 
-static enum err add_order(struct ctx *c, struct builder *b, const struct list_spec *spec,
-                          const struct list_query *q, const struct field *fields)
+/* ---- order ---------------------------------------------------------------------------------- */
+
+struct order {
+    const struct field *fields[ORDER_MAX];
+    bool down[ORDER_MAX];
+    size_t count;
+};
+
+static void order_by(struct order *o, const struct field *f, bool down)
 {
-    buf_str(&b->text, S(" ORDER BY "));
+    for (size_t i = 0; i < o->count; i++)
+        if (o->fields[i] == f)
+            return;
+    assert(o->count < ORDER_MAX);
+    o->fields[o->count] = f;
+    o->down[o->count++] = down;
+}
+
+/* What sort= asks for, then what makes the order whole: "q.a, q.b DESC". */
+static enum err read_order(struct ctx *c, const struct list_spec *spec, const struct list_query *q,
+                           const struct field *fields, struct order *o)
+{
+    struct str rest = str_of(spec->default_sort);
     for (size_t i = 0; i < q->sort_count; i++) {
         struct str name = q->sort[i];
         bool down = str_starts(name, S("-"));
@@ -165,9 +190,99 @@ static enum err add_order(struct ctx *c, struct builder *b, const struct list_sp
         if (!f)
             return fail(c, E_BAD_REQUEST, "sort: unknown field %.*s", (int)size_min(name.n, 64),
                         name.p);
-        buf_fmt(&b->text, "q.\"%s\" %s, ", f->name, down ? "DESC" : "ASC");
+        order_by(o, f, down);
     }
-    buf_str(&b->text, str_of(spec->default_sort));
+    bool one_way = q->by_cursor && o->count;
+    while (rest.n) {
+        struct str name = str_trim(str_cut(&rest, ','));
+        bool down = str_ends(name, S(" DESC"));
+        if (str_starts(name, S("q.")))
+            name = str_sub(name, 2, SIZE_MAX);
+        if (down)
+            name.n -= 5;
+        const struct field *f = field_by_name(fields, name);
+        assert(f);
+        order_by(o, f, one_way ? o->down[0] : down);
+    }
+    return E_OK;
+}
+
+static void add_order(struct builder *b, const struct order *o)
+{
+    for (size_t i = 0; i < o->count; i++)
+        buf_fmt(&b->text, "%s q.\"%s\"%s", i ? "," : " ORDER BY", o->fields[i]->name,
+                o->down[i] ? " DESC" : "");
+}
+
+/* ---- cursors: the values of the order's columns in a row, percent-encoded, with commas --------
+ */
+
+static struct str cursor_of(struct ctx *c, const struct order *o, const void *row)
+{
+    struct str out = NO_STR;
+    for (size_t i = 0; i < o->count; i++) {
+        const struct field *f = o->fields[i];
+        const void *at = (const char *)row + f->off;
+        struct str v = f->type == F_STR    ? percent_encode(&c->mem, *(const struct str *)at, "")
+                       : f->type == F_BOOL ? str_fmt(&c->mem, "%d", *(const bool *)at)
+                       : f->type == F_TIME
+                           ? str_fmt(&c->mem, "%" PRId64, ((const struct timestamp *)at)->us)
+                           : str_fmt(&c->mem, "%" PRId64, *(const int64_t *)at);
+        out = str_fmt(&c->mem, "%.*s%s%.*s", STR(out), i ? "," : "", STR(v));
+    }
+    return out;
+}
+
+static enum err read_cursor(struct ctx *c, const struct order *o, struct str cursor,
+                            struct arg out[ORDER_MAX])
+{
+    size_t n = 0;
+    bool more = true;
+    for (; more && n < o->count; n++) {
+        int64_t comma = str_find(cursor, ',');
+        struct str text = comma < 0 ? cursor : str_sub(cursor, 0, (size_t)comma);
+        int64_t number = 0;
+        more = comma >= 0;
+        cursor = more ? str_sub(cursor, (size_t)comma + 1, SIZE_MAX) : NO_STR;
+        if (o->fields[n]->type == F_STR) {
+            struct str plain;
+            if (!percent_decode(&c->mem, text, false, &plain))
+                break;
+            out[n] = A_S(plain.p ? plain : S(""));
+        } else if (str_to_i64(text, &number)) {
+            out[n] = A_I(number);
+        } else {
+            break;
+        }
+    }
+    if (more || n != o->count)
+        return fail(c, E_BAD_REQUEST, "cursor: not one of this list and sort");
+    return E_OK;
+}
+
+/* Rows behind the place. One way for all columns: a comparison of rows, which an index serves. */
+static enum err add_behind(struct ctx *c, struct builder *b, const struct order *o,
+                           const struct arg *at)
+{
+    bool one_way = true;
+    for (size_t i = 1; i < o->count; i++)
+        one_way = one_way && o->down[i] == o->down[0];
+    for (size_t i = 0; one_way && i < o->count; i++)
+        buf_fmt(&b->text, "%sq.\"%s\"", i ? ", " : "(", o->fields[i]->name);
+    for (size_t i = 0; one_way && i < o->count; i++) {
+        buf_str(&b->text, i ? S(", ") : o->down[0] ? S(") < (") : S(") > ("));
+        TRY(add_arg(c, b, at[i]));
+    }
+    for (size_t i = 0; !one_way && i < o->count; i++) {
+        buf_str(&b->text, i ? S(" OR (") : S("(("));
+        for (size_t k = 0; k <= i; k++) {
+            const char *op = k < i ? "=" : o->down[k] ? "<" : ">";
+            buf_fmt(&b->text, "%sq.\"%s\" %s ", k ? " AND " : "", o->fields[k]->name, op);
+            TRY(add_arg(c, b, at[k]));
+        }
+        buf_char(&b->text, ')');
+    }
+    buf_char(&b->text, ')');
     return E_OK;
 }
 
@@ -194,10 +309,34 @@ static enum err count_rows(struct ctx *c, const struct list_spec *spec, const st
                            const struct field *fields, int64_t *total)
 {
     CLEANUP(builder_done) struct builder b = {0};
+    if (q->by_cursor && q->cursor.n) {
+        *total = -1;
+        return E_OK;
+    }
     TRY(begin_text(c, &b, spec, "SELECT count(*)"));
+    if (q->by_cursor)
+        buf_str(&b.text, S(" FROM (SELECT 1"));
     TRY(add_source(c, &b, spec, q, fields));
+    if (q->by_cursor) {
+        buf_str(&b.text, S(" LIMIT "));
+        TRY(add_arg(c, &b, A_I(LIST_COUNT_MAX + 1)));
+        buf_str(&b.text, S(") AS counted"));
+    }
     struct sql s = sql_of(c, &b);
     return sql_i64(c, &s, b.args, b.count, total);
+}
+
+static enum err add_page(struct ctx *c, struct builder *b, const struct list_query *q)
+{
+    int64_t size = q->page_size > 0 ? q->page_size : 10, page = i64_max(q->page, 1), skip;
+    if (__builtin_mul_overflow(page - 1, size, &skip))
+        return fail(c, E_BAD_REQUEST, "page: too large");
+    buf_str(&b->text, S(" LIMIT "));
+    TRY(add_arg(c, b, A_I(size)));
+    if (q->by_cursor)
+        return E_OK;
+    buf_str(&b->text, S(" OFFSET "));
+    return add_arg(c, b, A_I(skip));
 }
 
 enum err list_rows(struct ctx *c, const struct list_spec *spec, const struct list_query *q,
@@ -205,6 +344,8 @@ enum err list_rows(struct ctx *c, const struct list_spec *spec, const struct lis
 {
     static const struct list_query all = {0};
     CLEANUP(builder_done) struct builder b = {0};
+    struct order order = {0};
+    struct arg at[ORDER_MAX];
     struct list rows;
     int64_t count = -1;
     bool paged = q != NULL;
@@ -212,20 +353,21 @@ enum err list_rows(struct ctx *c, const struct list_spec *spec, const struct lis
         q = &all;
     TRY(begin_text(c, &b, spec, "SELECT *"));
     TRY(add_source(c, &b, spec, q, fields));
-    TRY(add_order(c, &b, spec, q, fields));
+    TRY(read_order(c, spec, q, fields, &order));
+    if (q->by_cursor && q->cursor.n) {
+        TRY(read_cursor(c, &order, q->cursor, at));
+        buf_str(&b.text, q->term_count ? S(" AND ") : S(" WHERE "));
+        TRY(add_behind(c, &b, &order, at));
+    }
+    add_order(&b, &order);
     if (total)
         TRY(count_rows(c, spec, q, fields, &count));
-    if (paged) {
-        int64_t size = q->page_size > 0 ? q->page_size : 10, page = i64_max(q->page, 1), skip;
-        if (__builtin_mul_overflow(page - 1, size, &skip))
-            return fail(c, E_BAD_REQUEST, "page: too large");
-        buf_str(&b.text, S(" LIMIT "));
-        TRY(add_arg(c, &b, A_I(size)));
-        buf_str(&b.text, S(" OFFSET "));
-        TRY(add_arg(c, &b, A_I(skip)));
-    }
+    if (paged)
+        TRY(add_page(c, &b, q));
     struct sql s = sql_of(c, &b);
     TRY(sql_rows(c, &s, b.args, b.count, fields, each, &rows));
+    if (q->by_cursor && q->next && rows.count && (int64_t)rows.count == q->page_size)
+        *q->next = cursor_of(c, &order, (const char *)rows.items + (rows.count - 1) * each);
     *out = rows;
     if (total)
         *total = count;

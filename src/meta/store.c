@@ -162,7 +162,9 @@ enum err session_sweep(struct ctx *c)
 
 STATEMENT event_add = SQL("INSERT INTO event(kind, project_id, actor, payload, at) VALUES($1, $2, "
                           "$3, $4, $5)");
-STATEMENT pull_repository = SQL("UPDATE repository SET pull_count = pull_count + $2 WHERE id = $1");
+STATEMENT pull_repository =
+    SQL("UPDATE repository SET pull_count = pull_count + $2, pull_time = CASE WHEN pull_time < $3 "
+        "THEN $3 ELSE pull_time END WHERE id = $1");
 STATEMENT pull_artifact =
     SQL("UPDATE artifact SET pull_count = pull_count + $3, pull_time = CASE WHEN pull_time < $2 "
         "THEN $2 ELSE pull_time END WHERE id = $1");
@@ -194,7 +196,8 @@ static int in_lock_order(const void *a, const void *b)
 static enum err add_pull(struct ctx *c, const struct pull_count *p)
 {
     int64_t here;
-    TRY(sql_run(c, &pull_repository, ARGS(A_I(p->repository_id), A_I(p->count)), NULL));
+    TRY(sql_run(c, &pull_repository, ARGS(A_I(p->repository_id), A_I(p->count), A_T(p->last)),
+                NULL));
     TRY(sql_run(c, &pull_artifact, ARGS(A_I(p->artifact_id), A_T(p->last), A_I(p->count)), &here));
     if (here && p->count)
         TRY(sql_run(c, &pull_day,

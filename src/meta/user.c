@@ -95,7 +95,7 @@ enum err user_list(struct ctx *c, const struct list_query *q, struct list *out, 
         .columns = COLUMNS,
         .from = "account",
         .where = "deleted = 0",
-        .default_sort = "user_id",
+        .default_sort = "q.user_id",
     };
     return list_rows(c, &spec, q, user_fields, sizeof(struct user), out, total);
 }

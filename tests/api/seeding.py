@@ -1,0 +1,43 @@
+"""Long lists for tests: rows written straight into a stopped server's database."""
+import os
+import sqlite3
+import subprocess
+
+
+def run_sql(server, script):
+    """Runs statements on the store of a server that does not run."""
+    url = server.env.get("COVE_DATABASE")
+    if url:
+        subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", url], input=script, text=True,
+                       check=True, stdout=subprocess.DEVNULL)
+        return
+    db = sqlite3.connect(os.path.join(server.env["COVE_DATA"], "cove.db"))
+    db.executescript("BEGIN;" + script + "COMMIT; PRAGMA optimize;")
+    db.close()
+
+
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+
+
+def more_tags(repository, artifact_digest, count):
+    """tag-000001 ... on one artifact, a second between their pushes."""
+    return NUMBERS.format(count=count) + f"""
+        INSERT INTO tag(repository_id, artifact_id, name, push_time)
+        SELECT a.repository_id, a.id, 'tag-' || substr(CAST(1000000 + n.i AS TEXT), 2),
+               1700000000000000 + n.i * 1000000
+        FROM n, artifact a JOIN repository r ON r.id = a.repository_id
+        WHERE r.name = '{repository}' AND a.digest = '{artifact_digest}';"""
+
+
+def more_projects(count):
+    return NUMBERS.format(count=count) + """
+        INSERT INTO project(name, owner_id, is_public, creation_time, update_time)
+        SELECT 'team-' || substr(CAST(10000 + n.i AS TEXT), 2), 1, n.i % 2, 1700000000000000,
+               1700000000000000 FROM n;"""
+
+
+def more_repositories(project, count):
+    return NUMBERS.format(count=count) + f"""
+        INSERT INTO repository(project_id, name, creation_time, update_time)
+        SELECT p.id, 'app-' || substr(CAST(100000 + n.i AS TEXT), 2), 1700000000000000,
+               1700000000000000 FROM n, project p WHERE p.name = '{project}';"""

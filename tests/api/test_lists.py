@@ -1,0 +1,105 @@
+"""Long lists: cursor= goes through 100,000 rows page by page, forwards and backwards, each page at
+the same price; Harbor's page= is untouched by it."""
+import time
+import urllib.parse
+
+import pytest
+
+import seeding
+from conftest import PASSWORD, Server
+from harbor import Api
+
+COVE = "/api/cove/v1"
+TAGS, PROJECTS, REPOSITORIES = 100000, 2000, 3000
+
+
+@pytest.fixture(scope="module")
+def long(postgres):
+    server = Server(postgres=postgres, COVE_GC_INTERVAL_S=0)
+    try:
+        digest, _ = server.admin.push_image("library/many", "first")
+        server.stop()
+        seeding.run_sql(server, seeding.more_tags("many", digest, TAGS))
+        seeding.run_sql(server, seeding.more_projects(PROJECTS))
+        seeding.run_sql(server, seeding.more_repositories("team-0001", REPOSITORIES))
+        server.start()
+        yield Api(f"http://127.0.0.1:{server.port}", "admin", PASSWORD)
+    finally:
+        server.remove()
+
+
+def page(api, path):
+    began = time.monotonic()
+    reply = api.call("GET", path, base="")
+    took = time.monotonic() - began
+    assert reply.status == 200, reply
+    link = reply.headers.get("Link")
+    following = link.split(">")[0][1:] if link and 'rel="next"' in link else None
+    return reply, following, took
+
+
+def walk(api, path, key="name"):
+    names, times = [], []
+    while path:
+        reply, path, took = page(api, path)
+        names += [row[key] for row in reply.json()]
+        times.append(took)
+    return names, times
+
+
+def test_every_tag_once_and_backwards(long):
+    path = f"{COVE}/projects/library/repositories/many/tags?cursor=&page_size=100"
+    names, times = walk(long, path + "&sort=name")
+    assert len(names) == TAGS + 1 and names == sorted(set(names))
+    first, last = sorted(times[:200])[100], sorted(times[-200:])[100]
+    print(f"median of a page: {first * 1000:.1f} ms at the start, {last * 1000:.1f} ms at the end")
+    assert last < first * 3 + 0.005, "the end costs more than the start"
+    for sort in ("name", "push_time", "pull_time"):
+        forwards = [r["name"] for r in page(long, path + "&sort=" + sort)[0].json()]
+        reply, following, _ = page(long, path + "&sort=-" + sort)
+        assert reply.headers["X-Total-Count"] == str(TAGS)  # counted so far and no further
+        assert reply.headers["X-Total-Is-Limit"] == "true"
+        backwards = [r["name"] for r in reply.json()]
+        assert len(backwards) == 100 and not set(backwards) & set(forwards), sort
+        later = page(long, following)[0]
+        assert later.headers["X-Total-Count"] is None and later.json()
+    newest = page(long, path + "&sort=-push_time")[0].json()
+    assert [r["name"] for r in newest[:2]] == ["first", f"tag-{TAGS:06}"]
+
+
+def test_harbors_pages_are_untouched(long):
+    reply, _, _ = page(long, "/api/v2.0/projects?page=2&page_size=100&with_detail=false")
+    assert reply.headers["X-Total-Count"] == str(PROJECTS + 1)
+    assert reply.headers["X-Total-Is-Limit"] is None
+    assert "page=3" in reply.headers["Link"] and "page=1" in reply.headers["Link"]
+    names, _ = walk(long, "/api/v2.0/projects?cursor=&page_size=100&with_detail=false")
+    assert len(names) == PROJECTS + 1 and names == sorted(names)
+    names, _ = walk(long, "/api/v2.0/projects/team-0001/repositories?cursor=&page_size=100&sort=-name")
+    assert len(names) == REPOSITORIES and names == sorted(names, reverse=True)
+    found = page(long, "/api/v2.0/projects/library/repositories/many/artifacts?cursor=")[0]
+    assert len(found.json()) == 1 and found.headers["X-Total-Count"] == "1"
+
+
+def test_projects_with_what_is_shown_of_them(long):
+    path = f"{COVE}/projects?cursor=&page_size=100"
+    names, _ = walk(long, path)
+    assert len(names) == PROJECTS + 1
+    row = page(long, path + "&q=name%3Dlibrary")[0].json()[0]
+    assert row["repo_count"] == 1 and row["role"] == 1 and row["storage_used"] > 0 and row["push_time"]
+    biggest = page(long, path + "&sort=-repo_count")[0].json()[0]
+    assert (biggest["name"], biggest["repo_count"]) == ("team-0001", REPOSITORIES)
+    user = long.new_user("looker")
+    seen, _ = walk(user, path)
+    assert len(seen) == PROJECTS // 2 + 1  # the public ones
+    reply = page(long, f"{COVE}/projects/team-0001/repositories?cursor=&page_size=100&sort=-size")[0]
+    row = reply.json()[0]
+    assert reply.headers["X-Total-Count"] == str(REPOSITORIES)
+    assert row["name"] == f"app-{REPOSITORIES:05}" and len(row["pull_days"]) == 30 and row["pull_time"] is None
+
+
+def test_a_cursor_that_is_not_ours(long):
+    path = f"{COVE}/projects/library/repositories/many/tags?page_size=10&sort=push_time&cursor="
+    for wrong in ("x", "1", "1,a,b", ",", "%zz,a", "9" * 40 + ",a", "1,%00"):
+        reply = long.call("GET", path + urllib.parse.quote(wrong), base="")
+        assert reply.status == 400, (wrong, reply)
+    assert long.call("GET", path + "1,a", base="").status == 200
