@@ -8,6 +8,7 @@ import pytest
 import seeding
 from conftest import PASSWORD, Server
 from harbor import Api
+from proxied import eventually
 
 COVE = "/api/cove/v1"
 TAGS, PROJECTS, REPOSITORIES = 100000, 2000, 3000
@@ -95,6 +96,17 @@ def test_projects_with_what_is_shown_of_them(long):
     row = reply.json()[0]
     assert reply.headers["X-Total-Count"] == str(REPOSITORIES)
     assert row["name"] == f"app-{REPOSITORIES:05}" and len(row["pull_days"]) == 30 and row["pull_time"] is None
+
+
+def test_pulls_of_thirty_days(long):
+    path = f"{COVE}/projects/library/repositories?q=name%3Dmany"
+    before = page(long, path)[0].json()[0]
+    for _ in range(3):
+        assert long.call("GET", "/v2/library/many/manifests/first", base="").status == 200
+    row = eventually(lambda: next((r for r in page(long, path)[0].json()
+                                   if r["pull_count"] == before["pull_count"] + 3), None))
+    assert row["pull_days"] == [0] * 29 + [3] and row["pull_time"] > row["push_time"], row
+    assert (row["artifact_count"], row["tag_count"]) == (1, TAGS + 1) and row["size"] > 5, row
 
 
 def test_a_cursor_that_is_not_ours(long):
