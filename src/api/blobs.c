@@ -7,6 +7,7 @@
 #include "api/registry.h"
 #include "net/range.h"
 #include "registry/delete.h"
+#include "registry/figures.h"
 #include "registry/proxy.h"
 #include "rule/settings.h"
 
@@ -60,6 +61,7 @@ static enum err narrow(struct call *r, struct pulled_blob *b, struct range_spec 
     b->body.end = end;
     reply_header(&r->reply, S("Content-Range"), content_range(&r->c->mem, from, end, b->size));
     r->reply.body = b->body;
+    figures_sent(&r->place, b->outcome, end - from);
     return reply_now(r, 206);
 }
 
@@ -93,6 +95,7 @@ enum err blob_get(struct call *r)
     if (range == RANGE_PART && b.size >= 0)
         return narrow(r, &b, spec);
     r->reply.body = b.body;
+    figures_sent(&r->place, b.outcome, b.size);
     return reply_now(r, 200);
 }
 

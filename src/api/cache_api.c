@@ -1,68 +1,13 @@
 /*
- * The cache in figures, and how a client comes to use it. Figures are this process's counters since
- * it began to serve, the same that /metrics gives: nothing is estimated, nothing is remembered over
- * a restart. The words for clients are those of `cove mirror-config`, written by registry/mirror.
+ * How a client comes to use the cache. The words are those of `cove mirror-config`, written by
+ * registry/mirror: here they are filled with what this caller may see.
  */
 #include "api/cache_api.h"
 
 #include "api/dispatch.h"
 #include "api/harbor.h"
-#include "base/metric.h"
 #include "registry/mirror.h"
 #include "rule/settings.h"
-
-struct cache_summary {
-    struct timestamp since, now;
-    int64_t requests, hits, revalidated, misses, stale, coalesced, refused;
-    int64_t bytes_saved, pulls_saved;
-    int64_t upstream_requests, upstream_bytes, upstream_errors, upstream_limited;
-    int64_t fetching, followers;
-};
-
-static const struct field cache_summary_fields[] = {
-    FIELD(struct cache_summary, since, 0, 0),
-    FIELD(struct cache_summary, now, 0, 0),
-    FIELD(struct cache_summary, requests, 0, 0),
-    FIELD(struct cache_summary, hits, 0, 0),
-    FIELD(struct cache_summary, revalidated, 0, 0),
-    FIELD(struct cache_summary, misses, 0, 0),
-    FIELD(struct cache_summary, stale, 0, 0),
-    FIELD(struct cache_summary, coalesced, 0, 0),
-    FIELD(struct cache_summary, refused, 0, 0),
-    FIELD(struct cache_summary, bytes_saved, 0, 0),
-    FIELD(struct cache_summary, pulls_saved, 0, 0),
-    FIELD(struct cache_summary, upstream_requests, 0, 0),
-    FIELD(struct cache_summary, upstream_bytes, 0, 0),
-    FIELD(struct cache_summary, upstream_errors, 0, 0),
-    FIELD(struct cache_summary, upstream_limited, 0, 0),
-    FIELD(struct cache_summary, fetching, 0, 0),
-    FIELD(struct cache_summary, followers, 0, 0),
-    FIELDS_END,
-};
-
-enum err get_cache_summary(struct call *r)
-{
-    const struct cache_summary s = {
-        .since = api_started(r->api),
-        .now = clock_now(),
-        .requests = metric_get(M_proxy_requests),
-        .hits = metric_get(M_proxy_hits),
-        .revalidated = metric_get(M_proxy_revalidated),
-        .misses = metric_get(M_proxy_misses),
-        .stale = metric_get(M_proxy_stale),
-        .coalesced = metric_get(M_proxy_coalesced),
-        .refused = metric_get(M_proxy_refused),
-        .bytes_saved = metric_get(M_proxy_bytes_saved),
-        .pulls_saved = metric_get(M_proxy_pulls_saved),
-        .upstream_requests = metric_get(M_upstream_requests),
-        .upstream_bytes = metric_get(M_upstream_bytes),
-        .upstream_errors = metric_get(M_upstream_errors),
-        .upstream_limited = metric_get(M_upstream_limited),
-        .fetching = metric_get(M_flights),
-        .followers = metric_get(M_flight_followers),
-    };
-    return reply_json(r, 200, cache_summary_fields, &s);
-}
 
 /* ---- words for clients -------------------------------------------------------------------- */
 

@@ -1,10 +1,10 @@
-/* What the console shows of the cache: figures, and words for clients. Rows in cove.c. */
+/* Words for clients. Rows in cove.c. */
 #ifndef API_CACHE_API_H
 #define API_CACHE_API_H
 
 #include "api/call.h"
 
-handler get_cache_summary, get_client_config;
+handler get_client_config;
 extern const struct field client_query_fields[];
 struct client_query {
     struct str project, ns;

@@ -2,6 +2,7 @@
 #include "api/cove.h"
 
 #include "api/cache_api.h"
+#include "api/harbor.h"
 #include "registry/ledger.h"
 
 static const struct field ledger_fields[] = {
@@ -27,11 +28,17 @@ static enum err list_quota(struct call *r)
 }
 
 const struct route cove_routes[] = {
-    {HTTP_GET, "/cache/summary", "getCacheSummary", LOGIN, NO_BODY, get_cache_summary, 0},
+    {HTTP_GET, "/cache/summary", "getCacheSummary", LOGIN, NO_BODY, get_cache_summary, 0,
+     QUERY(struct range_query, range_query_fields)},
+    {HTTP_GET, "/cache/downloads", "listCacheDownloads", LOGIN, NO_BODY, list_downloads, 0},
+    {HTTP_GET, "/pulls", "listRecentPulls", FOUND(LOG, LIST, project_of_query), NO_BODY, list_pulls,
+     0, QUERY(struct pulls_query, pulls_query_fields)},
     {HTTP_GET, "/clients/{kind}", "getClientConfig", LOGIN, NO_BODY, get_client_config, 0,
      QUERY(struct client_query, client_query_fields)},
     {HTTP_GET, "/quota", "listUpstreamQuota", SYSTEM(REGISTRY, LIST), NO_BODY, list_quota, 0},
     {HTTP_GET, "/upstreams", "listUpstreams", SYSTEM(REGISTRY, LIST), NO_BODY, list_upstreams, 0},
+    {HTTP_POST, "/upstreams/check", "checkUpstream", SYSTEM(REGISTRY, READ),
+     BODY(struct registry_req, registry_ping_fields), check_upstream, 0},
     {HTTP_GET, "/upstreams/{id}/quota", "getUpstreamQuota", SYSTEM(REGISTRY, READ), NO_BODY,
      upstream_quota_series, 0, QUERY(struct use_query, series_query_fields)},
     {HTTP_GET, "/upstreams/{id}/consumers", "listUpstreamConsumers", SYSTEM(REGISTRY, READ),

@@ -69,4 +69,42 @@ extern const struct field rows_query_fields[], compare_query_fields[];
 
 handler list_artifact_rows, artifact_graph, artifact_layers, artifact_why_kept, compare_artifacts;
 
+/* ---- upstreams as they are: upstreams.c ---------------------------------------------------- */
+
+struct quota_view {
+    struct str credential, source;
+    int64_t limit, remaining, window_s, floor;
+    struct timestamp seen_at;
+};
+extern const struct field quota_view_fields[];
+
+struct upstream_view {
+    int64_t id;
+    struct str name, type, url, account, state, reason;
+    int64_t retry_after_s;
+    struct timestamp since; /* not open since then */
+    struct list quota;      /* of quota_view */
+};
+/* All upstreams as they are now, by name. */
+enum err upstream_views(struct ctx *c, struct list *out);
+
+/* ---- a look at an upstream before it is saved: upstream_check.c ---------------------------- */
+
+handler check_upstream;
+
+/* ---- the cache in figures: cache_figures.c; what goes on now: cache_now.c ------------------ */
+
+struct range_query {
+    struct str range;
+};
+struct pulls_query {
+    struct str project;
+    struct timestamp since;
+    int64_t limit;
+};
+extern const struct field range_query_fields[], pulls_query_fields[];
+
+handler get_cache_summary, list_downloads, list_pulls;
+project_finder project_of_query;
+
 #endif

@@ -401,7 +401,7 @@ enum err delete_registry(struct call *r)
     return reply_empty(r, 200);
 }
 
-enum err ping_registry(struct call *r)
+enum err registry_of_ping(struct call *r, struct endpoint *out, bool *stored_out)
 {
     struct ctx *c = r->c;
     const struct registry_req *body = r->body;
@@ -421,7 +421,17 @@ enum err ping_registry(struct call *r)
         e.epoch = -1; /* not the pool of the stored credential */
     if (!stored)
         TRY(check_endpoint(c, &e));
-    TRY(check_health(c, &e));
+    *stored_out = stored && e.epoch >= 0;
+    *out = e;
+    return E_OK;
+}
+
+enum err ping_registry(struct call *r)
+{
+    struct endpoint e;
+    bool stored;
+    TRY(registry_of_ping(r, &e, &stored));
+    TRY(check_health(r->c, &e));
     return reply_empty(r, 200);
 }
 

@@ -125,6 +125,9 @@ struct registry_req { /* of Registry, RegistryUpdate, RegistryPing */
 struct registry_query {
     struct str name;
 };
+/* The endpoint that a body of registry_ping_fields means: a stored one by its id, with another
+   credential where one is given, or one that is not saved. *stored: exactly as it is stored. */
+enum err registry_of_ping(struct call *r, struct endpoint *out, bool *stored);
 struct registry_view {
     int64_t id;
     struct str name, description, type, url, ca_certificate, status;

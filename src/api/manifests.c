@@ -4,6 +4,7 @@
 #include "api/registry.h"
 #include "base/codec.h"
 #include "registry/delete.h"
+#include "registry/figures.h"
 #include "registry/push.h"
 #include "rule/manifest.h"
 #include "rule/name.h"
@@ -34,6 +35,8 @@ enum err manifest_get(struct call *r)
                  : r->access.project.registry_id ? OUTCOME_REFUSED
                                                  : OUTCOME_LOCAL;
     TRY(e);
+    if (!head)
+        figures_recent(&r->place, ref, m.digest, r->http->client, m.outcome);
     registry_digest_headers(r, m.digest);
     if (m.stale)
         reply_header(&r->reply, S("Warning"), S("110 - \"Response is Stale\""));
@@ -45,6 +48,7 @@ enum err manifest_get(struct call *r)
             reply_header(&r->reply, S("Content-Type"), m.media_type);
         return reply_empty(r, same ? 304 : 200);
     }
+    figures_sent(&r->place, m.outcome, m.size);
     return reply_text(r, 200, m.media_type, m.payload);
 }
 

@@ -107,7 +107,7 @@ int run_mirror_config(struct ctx *c, struct command_call *k)
     };
     (void)command_option(k, "--url", &p.url);
     if (k->words.count != 1)
-        return usage(k, "mirror-config containerd|docker|podman|crio|k3s|buildkit [--url URL]");
+        return usage(k, "mirror-config CLIENT [--url URL] (CLIENT: " MIRROR_CLIENTS ")");
     enum err e = mirror_routes(c, NULL, &routes, &p.count);
     p.routes = routes;
     if (e == E_OK)

@@ -30,24 +30,11 @@ const struct field consumers_query_fields[] = {
 
 /* ---- the list ------------------------------------------------------------------------------- */
 
-struct quota_view {
-    struct str credential, source;
-    int64_t limit, remaining, window_s, floor;
-    struct timestamp seen_at;
-};
-
-static const struct field quota_view_fields[] = {
+const struct field quota_view_fields[] = {
     FIELD(struct quota_view, credential, 0, 0), FIELD(struct quota_view, source, F_OMIT, 0),
     FIELD(struct quota_view, limit, 0, 0),      FIELD(struct quota_view, remaining, 0, 0),
     FIELD(struct quota_view, window_s, 0, 0),   FIELD(struct quota_view, floor, 0, 0),
     FIELD(struct quota_view, seen_at, 0, 0),    FIELDS_END,
-};
-
-struct upstream_view {
-    int64_t id;
-    struct str name, type, url, state, reason;
-    int64_t retry_after_s;
-    struct list quota;
 };
 
 static const struct field upstream_view_fields[] = {
@@ -55,9 +42,11 @@ static const struct field upstream_view_fields[] = {
     FIELD(struct upstream_view, name, 0, 0),
     FIELD(struct upstream_view, type, 0, 0),
     FIELD(struct upstream_view, url, 0, 0),
+    FIELD(struct upstream_view, account, F_OMIT, 0),
     FIELD(struct upstream_view, state, 0, 0),
     FIELD(struct upstream_view, reason, F_OMIT, 0),
     FIELD(struct upstream_view, retry_after_s, F_OMIT, 0),
+    FIELD(struct upstream_view, since, F_OMIT, 0),
     FIELD_LIST(struct upstream_view, quota, 0, struct quota_view, quota_view_fields),
     FIELDS_END,
 };
@@ -112,9 +101,11 @@ static enum err view_of(struct ctx *c, const struct endpoint *e, const struct le
         .name = e->name,
         .type = e->type,
         .url = e->url,
+        .account = e->access_key,
         .state = state_text(now.state),
         .reason = str_dup(&c->mem, str_of(now.reason)),
         .retry_after_s = now.retry_after_s,
+        .since = now.since,
     };
     return quota_of(c, e, lines, count, &out->quota);
 }
@@ -127,9 +118,8 @@ static enum err all_endpoints(struct ctx *c, struct list *out)
     return endpoint_list(c, NULL, out, &total);
 }
 
-enum err list_upstreams(struct call *r)
+enum err upstream_views(struct ctx *c, struct list *out)
 {
-    struct ctx *c = r->c;
     struct ledger_line *lines = NULL;
     struct list endpoints;
     size_t count = 0;
@@ -141,8 +131,16 @@ enum err list_upstreams(struct call *r)
         return fail(c, E_UNAVAILABLE, "out of memory");
     for (size_t i = 0; i < endpoints.count; i++)
         TRY(view_of(c, &e[i], lines, count, &views[i]));
-    struct list list = {views, endpoints.count};
-    return reply_list(r, upstream_view_fields, &list, sizeof *views, (int64_t)list.count);
+    *out = (struct list){views, endpoints.count};
+    return E_OK;
+}
+
+enum err list_upstreams(struct call *r)
+{
+    struct list list;
+    TRY(upstream_views(r->c, &list));
+    return reply_list(r, upstream_view_fields, &list, sizeof(struct upstream_view),
+                      (int64_t)list.count);
 }
 
 /* ---- one upstream ---------------------------------------------------------------------------- */

@@ -11,11 +11,16 @@ struct timestamp clock_now(void)
     return (struct timestamp){(int64_t)ts.tv_sec * SECOND_US + ts.tv_nsec / 1000};
 }
 
-int64_t clock_mono_ms(void)
+int64_t clock_mono_us(void)
 {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t clock_mono_ms(void)
+{
+    return clock_mono_us() / 1000;
 }
 
 static bool split(struct timestamp t, struct tm *tm, int *ms)

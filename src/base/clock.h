@@ -12,6 +12,7 @@ struct timestamp { /* microseconds since 1970, UTC; 0 = never */
 #define DAY_US (86400 * SECOND_US)
 
 struct timestamp clock_now(void);
+int64_t clock_mono_us(void);
 int64_t clock_mono_ms(void);
 /* "2026-11-24T08:00:00.000Z" (RFC 3339); never gives Harbor's "0001-01-01T00:00:00.000Z". */
 struct str time_text(struct arena *a, struct timestamp t);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "blob/upload.h"
+#include "meta/figure.h"
 #include "meta/job.h"
 #include "meta/storage.h"
 #include "meta/store.h"
@@ -14,6 +15,7 @@
 #include "meta/upstream_use.h"
 #include "registry/burn.h"
 #include "registry/evict.h"
+#include "registry/figures.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
 #include "registry/scrub.h"
@@ -44,11 +46,12 @@ static enum err sweep_sessions(struct ctx *c)
     return tx_commit(&tx);
 }
 
-static enum err sweep_use(struct ctx *c)
+static enum err sweep_figures(struct ctx *c)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(upstream_use_sweep(c));
+    TRY(figure_sweep(c));
     return tx_commit(&tx);
 }
 
@@ -134,9 +137,10 @@ static void *housekeeper_thread(void *arg)
     struct housekeeper *h = arg;
     struct task tasks[] = {
         {"pull counts", tally_flush, 1000, 0, -60000},
+        {"cache figures", figures_flush, 1000, 0, -60000},
         {"quota ledger", ledger_flush, 5000, 0, -60000},
         {"use of pull limits", burn_flush, 5000, 0, -60000},
-        {"old use of pull limits", sweep_use, 600000, 0, -60000},
+        {"old figures", sweep_figures, 600000, 0, -60000},
         {"upload sweep", upload_sweep, 60000, 0, -60000},
         {"held tag sweep", sweep_seen, 3600000, 0, -60000},
         {"old pull counts", sweep_pulls, 3600000, 0, -60000},
@@ -215,6 +219,8 @@ void housekeeper_stop(struct housekeeper *h)
     struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
     if (tally_flush(&c) != E_OK)
         log_warn("housekeeper", "the last pull counts are lost: %s", c.msg);
+    if (figures_flush(&c) != E_OK)
+        log_warn("housekeeper", "the last figures of the cache are lost: %s", c.msg);
     if (burn_flush(&c) != E_OK)
         log_warn("housekeeper", "the last use of pull limits is lost: %s", c.msg);
     if (ledger_flush(&c) != E_OK)

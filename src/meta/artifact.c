@@ -396,3 +396,26 @@ enum err artifact_delete(struct ctx *c, int64_t artifact_id)
     }
     return E_OK;
 }
+
+static const struct field blob_user_fields[] = {
+    FIELD(struct blob_user, digest, F_ROW, 0),
+    FIELD(struct blob_user, media_type, F_ROW, 0),
+    FIELD(struct blob_user, payload, F_ROW, 0),
+    FIELD(struct blob_user, tag, F_ROW, 0),
+    FIELDS_END,
+};
+
+STATEMENT user_of_blob =
+    SQL("SELECT a.digest AS digest, a.media_type AS media_type, a.payload AS payload, "
+        "COALESCE((SELECT min(t.name) FROM tag t WHERE t.artifact_id = a.id), (SELECT min(t.name) "
+        "FROM artifact_child k JOIN tag t ON t.artifact_id = k.parent_id WHERE k.child_id = a.id), "
+        "'') AS tag FROM blob b JOIN artifact_blob u ON u.blob_id = b.id JOIN artifact a ON a.id = "
+        "u.artifact_id JOIN repository r ON r.id = a.repository_id WHERE b.digest = $1 AND "
+        "r.project_id = $2 AND r.name = $3 ORDER BY a.id DESC LIMIT 1");
+
+enum err artifact_user_of_blob(struct ctx *c, int64_t project_id, struct str repository,
+                               struct str blob_digest, struct blob_user *out)
+{
+    return sql_row(c, &user_of_blob, ARGS(A_S(blob_digest), A_I(project_id), A_S(repository)),
+                   blob_user_fields, out);
+}

@@ -94,4 +94,12 @@ enum err artifact_delete(struct ctx *c, int64_t artifact_id);
 enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
 enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);
 
+/* A manifest of the repository that names the blob, the newest, and a tag of it or of the index
+   above it (may be empty). E_NOT_FOUND. */
+struct blob_user {
+    struct str digest, media_type, payload, tag;
+};
+enum err artifact_user_of_blob(struct ctx *c, int64_t project_id, struct str repository,
+                               struct str blob_digest, struct blob_user *out);
+
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/metric.h"
+#include "peer/asked.h"
 #include "peer/ratelimit.h"
 
 #define REASON_MAX ((size_t)200)
@@ -39,14 +39,12 @@ enum err asker_do(struct ctx *c, const struct asker *a, struct client_call *call
                         STR(a->base.host));
         call->total_ms = call->total_ms > 0 ? i64_min(call->total_ms, left) : left;
     }
-    metric_add(M_upstream_requests, 1);
+    int64_t begun = clock_mono_us();
     enum err e = client_do(c, c->sv->client, call, out);
-    if (e != E_OK || out->status >= 500)
-        metric_add(M_upstream_errors, 1);
-    if (e == E_OK && out->status == 429)
-        metric_add(M_upstream_limited, 1);
+    asked_note(a->endpoint->id, e, e == E_OK ? out->status : 0, clock_mono_us() - begun,
+               call->sink != NULL);
     if (e == E_OK)
-        metric_add(M_upstream_bytes, (int64_t)out->body.n);
+        asked_bytes(a->endpoint->id, (int64_t)out->body.n);
     return e;
 }
 

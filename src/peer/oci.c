@@ -11,7 +11,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
-#include "base/metric.h"
+#include "peer/asked.h"
 #include "peer/linkheader.h"
 #include "peer/token.h"
 #include "rule/manifest.h"
@@ -292,7 +292,7 @@ enum err oci_head_blob(struct ctx *c, const struct endpoint *e, struct str repo,
 struct resume { /* between the client and the caller's sink */
     struct ctx *c;
     const struct client_sink *to;
-    int64_t offset, skip; /* bytes still to be left out */
+    int64_t endpoint_id, offset, skip; /* bytes still to be left out */
 };
 
 /* The first byte of "bytes 10-99/100". */
@@ -352,7 +352,7 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
 {
     struct resume *r = arg;
     const char *p = bytes;
-    metric_add(M_upstream_bytes, (int64_t)n);
+    asked_bytes(r->endpoint_id, (int64_t)n);
     size_t skip = (size_t)i64_min(r->skip, (int64_t)n);
     r->skip -= (int64_t)skip;
     return skip == n && n ? E_OK : r->to->data(r->to->arg, p + skip, n - skip);
@@ -364,7 +364,7 @@ enum err oci_get_blob(struct ctx *c, const struct endpoint *e, struct str repo,
 {
     struct asker a;
     struct client_answer answer;
-    struct resume r = {.c = c, .to = sink, .offset = offset};
+    struct resume r = {.c = c, .to = sink, .endpoint_id = e->id, .offset = offset};
     const struct client_sink mine = {on_head, on_data, &r};
     oci_status_clear(st);
     TRY(asker_init(c, e, 0, &a));

@@ -10,7 +10,7 @@ const struct vendor vendors[] = {
     {.type = "docker-hub", .label = "Docker Hub",
      .fixed_url = "https://hub.docker.com", .data_url = "https://registry-1.docker.io",
      .ns = "docker.io,index.docker.io,registry-1.docker.io,registry.hub.docker.com",
-     .pinned_realm = "auth.docker.io", .library = true, .proxy = true, .listed = true},
+     .pinned_realm = "auth.docker.io", .quota_probe = "ratelimitpreview/test", .library = true, .proxy = true, .listed = true},
     {.type = "docker-registry", .label = "Docker Registry", .proxy = true, .listed = true},
     {.type = "harbor", .label = "Harbor", .proxy = true, .listed = true},
     {.type = "github-ghcr", .label = "GitHub Container Registry",

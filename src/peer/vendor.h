@@ -12,6 +12,7 @@ struct vendor {
         *data_url;  /* where /v2/ is when the URL is fixed_url ("https://registry-1.docker.io") */
     const char *ns; /* host names that clients write: "docker.io,index.docker.io,..." */
     const char *pinned_realm; /* host that may be given credentials beside its own domain; NULL */
+    const char *quota_probe;  /* a repository whose HEAD tells what is left of a pull limit; NULL */
     bool library;             /* "x" and "library/x" are one repository */
     bool proxy;               /* may stand behind a proxy project */
     bool listed;              /* behaviour is known here; others come with replication */

@@ -20,6 +20,7 @@
 #include "meta/tag.h"
 #include "registry/burn.h"
 #include "registry/crew.h"
+#include "registry/figures.h"
 #include "registry/flight.h"
 #include "registry/held.h"
 #include "registry/ledger.h"
@@ -237,8 +238,10 @@ static enum err ask_upstream(struct question *q, struct oci_status *st)
         enum err err = ask_once(q, st);
         condition_note(conditions, e, err, st);
         ledger_note(&q->c, e, st);
-        if (err == E_OK && q->want.kind == ASK_GET)
+        if (err == E_OK && q->want.kind == ASK_GET) {
             burn_note(q->want.at);
+            figures_counted(q->want.at);
+        }
         if (err != E_UPSTREAM || q->want.cached || try >= COUNT(pauses_ms) || st->http == 405)
             return err;
         uint32_t r;

@@ -44,6 +44,7 @@ struct state {
     int64_t trying;              /* a half-open try is under way until then; 0 = none */
     int64_t backoff_ms;
     int64_t limit_until, probe_at;
+    struct timestamp since; /* the first failure of those that lead here; 0 = all is well */
     int status;
     char reason[160];
 };
@@ -177,6 +178,7 @@ void condition_peek(struct conditions *cs, const struct endpoint *e, struct cond
     }
     if (out->state != ENDPOINT_OPEN) {
         out->status = s->status;
+        out->since = s->since;
         memcpy(out->reason, s->reason, sizeof out->reason);
     }
     pthread_mutex_unlock(&cs->lock);
@@ -227,14 +229,18 @@ static void note_good(struct state *s, const struct oci_status *st, int64_t now)
     memset(s->failed_at, 0, sizeof s->failed_at);
     s->open = s->busy = false;
     s->backoff_ms = 0;
+    if (!s->limited)
+        s->since.us = 0;
     if (st->remaining == 0 && st->limit > 0 && !s->limited) {
         s->limited = true;
         s->limit_until = now + (st->window_s > 0 ? st->window_s * 1000 : LIMIT_MS);
         s->probe_at = now + PROBE_MS;
+        s->since = clock_now();
         copy_text(s->reason, sizeof s->reason, S("the pull limit is used up"));
         s->status = 429;
     } else if (s->limited && st->remaining != 0 && st->http == 200) {
         s->limited = false;
+        s->since.us = 0;
     }
 }
 
@@ -248,6 +254,8 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
         bool limited = err == E_TOO_MANY && st->http == 429;
         bool bad = limited || err == E_UPSTREAM || err == E_UPSTREAM_TIMEOUT;
         s->trying = 0;
+        if (bad && !s->since.us)
+            s->since = clock_now();
         if (bad) {
             s->status = condition_status(err, st);
             copy_text(s->reason, sizeof s->reason, st->reason);

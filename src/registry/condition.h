@@ -15,9 +15,10 @@ void conditions_free(struct conditions *cs);
 
 struct condition {
     enum fresh_endpoint state;
-    int64_t retry_after_s; /* when asking may help again; 0 = not known */
-    int status;            /* the upstream's last bad answer as ours (429, 502, 503, 504) */
-    char reason[160];      /* the upstream's words, or ours; may be empty */
+    int64_t retry_after_s;  /* when asking may help again; 0 = not known */
+    int status;             /* the upstream's last bad answer as ours (429, 502, 503, 504) */
+    char reason[160];       /* the upstream's words, or ours; may be empty */
+    struct timestamp since; /* not OPEN since then; 0 = not known */
 };
 
 enum condition_use {

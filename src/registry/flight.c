@@ -104,6 +104,53 @@ void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests
     pthread_mutex_unlock(&fs->lock);
 }
 
+static int by_age(const void *a, const void *b)
+{
+    const struct flight_view *x = a, *y = b;
+    if (x->seconds != y->seconds)
+        return x->seconds < y->seconds ? 1 : -1;
+    return str_cmp(x->digest, y->digest);
+}
+
+/* Under fs->lock. */
+static struct flight_view view_of(struct arena *a, struct flight *f)
+{
+    const struct place *at = f->places[0];
+    struct flight_view v = {
+        .project_id = at->access->project.project_id,
+        .upstream = str_dup(a, f->endpoint.name),
+        .project = str_dup(a, at->access->project.name),
+        .repository = str_dup(a, at->repository),
+        .digest = str_dup(a, digest_str(&f->digest)),
+    };
+    pthread_mutex_lock(&f->lock);
+    v.have = f->have;
+    v.total = f->total;
+    v.seconds = (clock_mono_ms() - f->begun_ms) / 1000;
+    v.rate = f->rate;
+    for (const struct reader *r = f->readers; r; r = r->next)
+        v.clients += !r->lost;
+    pthread_mutex_unlock(&f->lock);
+    return v;
+}
+
+enum err flights_list(struct ctx *c, struct flights *fs, struct list *out)
+{
+    struct map_entry *e;
+    size_t n = 0;
+    struct flight_view *views = arena_array(&c->mem, LEADERS_ALL, sizeof *views);
+    if (!views)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    pthread_mutex_lock(&fs->lock);
+    for (size_t at = 0; n < LEADERS_ALL && (e = map_next(&fs->table, &at));)
+        views[n++] = view_of(&c->mem, e->value);
+    pthread_mutex_unlock(&fs->lock);
+    if (n)
+        qsort(views, n, sizeof *views, by_age);
+    *out = (struct list){views, n};
+    return E_OK;
+}
+
 void flight_unref(struct flight *f)
 {
     pthread_mutex_lock(&f->lock);
@@ -164,6 +211,7 @@ static struct flight *flight_new(struct flights *fs, const struct flight_want *w
     f->endpoint = f->places[0]->access->endpoint;
     f->repository = f->places[0]->repository;
     f->refs = 1; /* the leader's */
+    f->begun_ms = clock_mono_ms();
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_t a;
     pthread_condattr_init(&a);

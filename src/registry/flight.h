@@ -56,4 +56,16 @@ bool flight_flying(struct flights *fs, const struct digest *d);
 /* The digests of all fetches under way, into a, and the bytes that are still to be written. */
 void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests, int64_t *to_come);
 
+/* A fetch under way as people see it; texts in the arena. */
+struct flight_view {
+    int64_t project_id;
+    struct str upstream, project, repository, digest;
+    int64_t have, total; /* bytes; total -1 = not known yet */
+    int64_t rate;        /* bytes a second, lately */
+    int64_t clients;     /* that read from it now */
+    int64_t seconds;     /* since it began */
+};
+/* All of them, those that began first at the front: items are struct flight_view. */
+enum err flights_list(struct ctx *c, struct flights *fs, struct list *out);
+
 #endif

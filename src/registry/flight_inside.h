@@ -57,6 +57,7 @@ struct flight {
     int refs, waiters;
     int pending; /* joined, no reader yet: they hold the ring's start */
     int64_t have, total, announced, announced_ms;
+    int64_t begun_ms, rate, rated, rated_ms; /* rate: bytes a second, since rated_ms */
     struct reader *readers;
     enum err err; /* of FAILED */
     int status;

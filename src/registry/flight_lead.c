@@ -31,6 +31,7 @@
 #define TRIES 4
 #define WAKE_BYTES (INT64_C(512) << 10)
 #define WAKE_MS 5
+#define RATE_MS 1000
 #define ROW_BYTES (INT64_C(1) << 20) /* a smaller partial file is not worth a row */
 #define LIFE_S 86400
 #define EXTEND_MS 3600000
@@ -287,6 +288,11 @@ static void advance(struct flight *f, int64_t n)
     if (first)
         f->state = FLIGHT_FLOWING;
     int64_t now = clock_mono_ms();
+    if (first || now - f->rated_ms >= RATE_MS) {
+        f->rate = first ? 0 : (f->have - f->rated) * 1000 / (now - f->rated_ms);
+        f->rated = f->have;
+        f->rated_ms = now;
+    }
     if (first || (f->waiters &&
                   (f->have - f->announced >= WAKE_BYTES || now - f->announced_ms >= WAKE_MS))) {
         f->announced = f->have;

@@ -3,7 +3,8 @@
  *
  * Two kinds of client: those that keep the upstream's path and add ?ns= (containerd, k3s), and
  * those that put a path in front (podman, CRI-O, BuildKit), which name the project. dockerd does
- * neither: it sends Hub names to the root mirror, and for other hosts it has no mirrors at all.
+ * neither: it sends Hub names to the root mirror, and for other hosts it has no mirrors at all. And
+ * three that have no mirrors and say our name: a pod, helm, a CI job.
  */
 #include "registry/mirror.h"
 
@@ -124,12 +125,23 @@ static void podman(const struct mirror_params *p, struct buf *out)
                 STR(p->routes[i].project), plain(p->url) ? "insecure = true\n" : "");
 }
 
-static void k3s(const struct mirror_params *p, struct buf *out)
+/* k3s and RKE2 read the same text from two places. */
+static void rancher(const struct mirror_params *p, const char *which, struct buf *out)
 {
-    buf_str(out, S("# /etc/rancher/k3s/registries.yaml\nmirrors:\n"));
+    buf_fmt(out, "# /etc/rancher/%s/registries.yaml\nmirrors:\n", which);
     for (size_t i = 0; i < p->count; i++)
         buf_fmt(out, "  \"%.*s\":\n    endpoint:\n      - \"%.*s\"\n", STR(p->routes[i].host),
                 STR(p->url));
+}
+
+static void k3s(const struct mirror_params *p, struct buf *out)
+{
+    rancher(p, "k3s", out);
+}
+
+static void rke2(const struct mirror_params *p, struct buf *out)
+{
+    rancher(p, "rke2", out);
 }
 
 static void buildkit(const struct mirror_params *p, struct buf *out)
@@ -142,6 +154,45 @@ static void buildkit(const struct mirror_params *p, struct buf *out)
         buf_fmt(out, "\n[registry.\"%.*s\"]\n  http = true\n", STR(without_scheme(p->url)));
 }
 
+/* The first project, or a word to put one in. */
+static struct str project_of(const struct mirror_params *p)
+{
+    return p->count ? p->routes[0].project : S("PROJECT");
+}
+
+static void kubernetes(const struct mirror_params *p, struct buf *out)
+{
+    struct str host = without_scheme(p->url);
+    buf_fmt(out,
+            "kubectl create secret docker-registry cove --docker-server=%.*s "
+            "--docker-username=USER --docker-password=SECRET\n\n"
+            "# in the pod\nspec:\n  imagePullSecrets:\n    - name: cove\n  containers:\n"
+            "    - image: %.*s/%.*s/REPOSITORY:TAG\n",
+            STR(host), STR(host), STR(project_of(p)));
+}
+
+static void helm(const struct mirror_params *p, struct buf *out)
+{
+    struct str host = without_scheme(p->url);
+    const char *flag = plain(p->url) ? " --plain-http" : "";
+    buf_fmt(out,
+            "helm registry login %.*s --username USER%s\n"
+            "helm pull oci://%.*s/%.*s/CHART --version VERSION%s\n",
+            STR(host), flag, STR(host), STR(project_of(p)), flag);
+}
+
+/* A job's shell, the same on every CI: a robot's name and secret come from its store of secrets. */
+static void ci(const struct mirror_params *p, struct buf *out)
+{
+    struct str host = without_scheme(p->url);
+    buf_fmt(out,
+            "# COVE_USER and COVE_SECRET: a robot account, from the secrets of your CI\n"
+            "printf '%%s' \"$COVE_SECRET\" | docker login %.*s --username \"$COVE_USER\" "
+            "--password-stdin\n"
+            "docker pull %.*s/%.*s/REPOSITORY:TAG\n",
+            STR(host), STR(host), STR(project_of(p)));
+}
+
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
                        struct buf *out)
 {
@@ -149,15 +200,21 @@ enum err mirror_config(struct ctx *c, struct str client, const struct mirror_par
         const char *client;
         void (*write)(const struct mirror_params *p, struct buf *out);
     } writers[] = {
-        {"containerd", containerd}, {"docker", docker}, {"podman", podman},
-        {"crio", podman},           {"k3s", k3s},       {"buildkit", buildkit},
+        {"containerd", containerd},
+        {"docker", docker},
+        {"podman", podman},
+        {"crio", podman},
+        {"k3s", k3s},
+        {"rke2", rke2},
+        {"buildkit", buildkit},
+        {"kubernetes", kubernetes},
+        {"helm", helm},
+        {"ci", ci},
     };
     for (size_t i = 0; i < COUNT(writers); i++)
         if (str_eq(client, str_of(writers[i].client))) {
             writers[i].write(p, out);
             return E_OK;
         }
-    return fail(c, E_BAD_REQUEST,
-                "no such client: %.*s (containerd, docker, podman, crio, k3s or buildkit)",
-                STR(client));
+    return fail(c, E_BAD_REQUEST, "no such client: %.*s (" MIRROR_CLIENTS ")", STR(client));
 }

@@ -33,7 +33,9 @@ struct mirror_params {
    Opens a read transaction. */
 enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror_route **out,
                        size_t *count);
-/* The text for containerd, docker, podman, crio, k3s or buildkit. E_BAD_REQUEST for another. */
+#define MIRROR_CLIENTS                                                                             \
+    "containerd, docker, podman, crio, k3s, rke2, buildkit, kubernetes, helm or ci"
+/* The text for one of MIRROR_CLIENTS. E_BAD_REQUEST for another. */
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
                        struct buf *out);
 

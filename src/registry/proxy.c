@@ -8,7 +8,6 @@
 #include "registry/proxy.h"
 
 #include "base/log.h"
-#include "base/metric.h"
 #include "blob/store.h"
 #include "meta/blob.h"
 #include "meta/referrer.h"
@@ -62,7 +61,6 @@ enum err proxy_filter(struct ctx *c, const struct place *at)
 static enum err refuse(struct ctx *c, const struct place *at, struct fresh_answer a, int status,
                        int64_t retry_after_s, struct str words)
 {
-    metric_add(M_proxy_refused, 1);
     c->retry_after = retry_after_s || a.err != E_TOO_MANY ? retry_after_s : 1;
     if (status && a.err != E_MANIFEST_UNKNOWN && a.err != E_BLOB_UNKNOWN)
         c->status = status;
@@ -100,14 +98,8 @@ static enum err give_row(struct pull *p, const struct manifest_row *row, enum ou
         .outcome = outcome,
         .stale = outcome == OUTCOME_STALE,
     };
-    metric_add(outcome == OUTCOME_HIT           ? M_proxy_hits
-               : outcome == OUTCOME_REVALIDATED ? M_proxy_revalidated
-                                                : M_proxy_stale,
-               1);
-    if (!p->head && !p->at->background) {
-        metric_add(M_proxy_pulls_saved, 1);
+    if (!p->head && !p->at->background)
         tally_pull(row->repository_id, row->artifact_id, row->tag_id);
-    }
     return E_OK;
 }
 
@@ -184,7 +176,6 @@ static void give_answer(struct pull *p)
         .size = m->size,
         .outcome = p->said.joined ? OUTCOME_COALESCED : OUTCOME_MISS,
     };
-    metric_add(p->said.joined ? M_proxy_coalesced : M_proxy_misses, 1);
 }
 
 /* The tag's row, for the count of its pulls; 0 = none. */
@@ -293,7 +284,6 @@ static enum err refuse_pull(struct pull *p, struct fresh_answer a)
 {
     if (a.reason == FRESH_HELD_REASON) {
         struct ctx *c = p->c;
-        metric_add(M_proxy_refused, 1);
         return fail(c, E_DENIED, "tag %.*s of %.*s is new upstream and held back until %.*s",
                     STR(p->reference), STR(p->at->repository),
                     STR(time_text(&c->mem, p->said.held_until)));
@@ -363,7 +353,6 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
     const struct project *project = &at->access->project;
     struct pull p = {
         .c = c, .at = at, .reference = reference, .head = head, .local = local, .out = out};
-    metric_add(M_proxy_requests, 1);
     TRY(proxy_filter(c, at));
     p.q = (struct fresh_question){
         .by_digest = str_find(reference, ':') >= 0,
@@ -455,13 +444,6 @@ static bool is_known(struct ctx *c, const struct place *at, const struct digest 
     return true;
 }
 
-void proxy_count_hit(int64_t bytes)
-{
-    metric_add(M_proxy_requests, 1);
-    metric_add(M_proxy_hits, 1);
-    metric_add(M_proxy_bytes_saved, bytes);
-}
-
 /* A flight found the bytes in the store, or has put them there. E_NOT_FOUND: they have been evicted
    since, with their row or just before it. */
 static enum err from_store(struct ctx *c, const struct place *at, const struct digest *d,
@@ -482,8 +464,6 @@ static enum err from_store(struct ctx *c, const struct place *at, const struct d
         .outcome = OUTCOME_HIT,
         .body = {.kind = BODY_FILE, .fd = fd, .end = size},
     };
-    metric_add(M_proxy_hits, 1);
-    metric_add(M_proxy_bytes_saved, size);
     return E_OK;
 }
 
@@ -543,7 +523,6 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
     bool led;
     enum err err = board(c, &w, &f, &led, out);
     if (err != E_OK) {
-        metric_add(M_proxy_refused, 1);
         condition_absent_note(conditions_of(c), upstream(at), at->repository, digest_str(d),
                               led ? err : E_OK);
         return err;
@@ -565,7 +544,6 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
             .filling = true,
             .body = {.kind = BODY_SOURCE, .fd = -1, .source = source, .end = end},
         };
-        metric_add(led ? M_proxy_misses : M_proxy_coalesced, 1);
     }
     flight_release(f);
     return err;
@@ -576,7 +554,6 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
 {
     int64_t size = -1;
     bool stored = false;
-    metric_add(M_proxy_requests, 1);
     TRY(proxy_filter(c, at));
     c->msg[0] = 0;
     bool known = is_known(c, at, d, &size);
@@ -605,7 +582,6 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         .outcome = OUTCOME_MISS,
         .body = {.kind = BODY_NONE, .fd = -1},
     };
-    metric_add(M_proxy_misses, 1);
     return E_OK;
 }
 

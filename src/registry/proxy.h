@@ -19,8 +19,6 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
 /* A blob that is not ACTIVE and linked in the repository (or whose bytes are missing). */
 enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
                     int64_t from, struct pulled_blob *out);
-/* Counts a blob that the store gave without asking upstream. bytes 0 for a HEAD. */
-void proxy_count_hit(int64_t bytes);
 /* Blocks until the digest of a blob that is still filling is proven: for proxy.range "wait". */
 enum err proxy_blob_settle(struct ctx *c, struct pulled_blob *b);
 

@@ -14,6 +14,7 @@
 #include "blob/store.h"
 #include "meta/artifact.h"
 #include "meta/usage.h"
+#include "registry/figures.h"
 #include "registry/proxy.h"
 #include "registry/tally.h"
 #include "rule/name.h"
@@ -70,8 +71,8 @@ static void give_manifest(const struct manifest_row *row, struct pulled_manifest
                                     .outcome = OUTCOME_LOCAL};
 }
 
-enum err pull_manifest(struct ctx *c, const struct place *at, struct str reference, bool head,
-                       struct pulled_manifest *out)
+static enum err find_and_give(struct ctx *c, const struct place *at, struct str reference,
+                              bool head, struct pulled_manifest *out)
 {
     struct manifest_row row = {0};
     enum err e = find_manifest(c, at, reference, &row);
@@ -94,6 +95,17 @@ enum err pull_manifest(struct ctx *c, const struct place *at, struct str referen
     if (!head)
         tally_pull(row.repository_id, row.artifact_id, row.tag_id);
     return E_OK;
+}
+
+enum err pull_manifest(struct ctx *c, const struct place *at, struct str reference, bool head,
+                       struct pulled_manifest *out)
+{
+    if (!is_proxy(at) || at->background)
+        return find_and_give(c, at, reference, head, out);
+    int64_t begun = clock_mono_us();
+    enum err e = find_and_give(c, at, reference, head, out);
+    figures_pull(at, e == E_OK ? out->outcome : OUTCOME_REFUSED, !head, clock_mono_us() - begun);
+    return e;
 }
 
 /* ---- blobs ------------------------------------------------------------------------------- */
@@ -171,9 +183,7 @@ static enum err local_blob(struct ctx *c, const struct place *at, const struct d
                             .body = {.kind = BODY_NONE, .fd = -1}};
     if (!head && open_object(c, &blob, &b) != E_OK)
         return missing_object(c, at, d, &blob);
-    if (is_proxy(at)) {
-        proxy_count_hit(head ? 0 : blob.size);
-    } else if (at->may_push) {
+    if (!is_proxy(at) && at->may_push) {
         enum err e = keep_for_push(c, at, &blob);
         if (e != E_OK) {
             fd_done(&b.body.fd);
@@ -201,8 +211,8 @@ static enum err absent_blob(struct ctx *c, const struct place *at, const struct 
     return e == E_OK || e == E_NOT_FOUND ? unknown_blob(c, d) : e;
 }
 
-enum err pull_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
-                   int64_t from, struct pulled_blob *out)
+static enum err find_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
+                          int64_t from, struct pulled_blob *out)
 {
     enum err e = local_blob(c, at, d, head, out);
     if (is_proxy(at) && (e == E_NOT_FOUND || e == E_UNAVAILABLE)) {
@@ -211,4 +221,15 @@ enum err pull_blob(struct ctx *c, const struct place *at, const struct digest *d
         return proxy_blob(c, at, d, head, from, out);
     }
     return e == E_NOT_FOUND ? absent_blob(c, at, d, head) : e;
+}
+
+enum err pull_blob(struct ctx *c, const struct place *at, const struct digest *d, bool head,
+                   int64_t from, struct pulled_blob *out)
+{
+    if (!is_proxy(at) || at->background)
+        return find_blob(c, at, d, head, from, out);
+    int64_t begun = clock_mono_us();
+    enum err e = find_blob(c, at, d, head, from, out);
+    figures_pull(at, e == E_OK ? out->outcome : OUTCOME_REFUSED, false, clock_mono_us() - begun);
+    return e;
 }

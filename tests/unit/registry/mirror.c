@@ -73,6 +73,11 @@ static void configurations(void **state)
                    "[[registry.mirror]]\nlocation = \"cove:5000/ghcr\"\ninsecure = true\n"},
         {"crio", "location = \"cove:5000/hub\""},
         {"k3s", "  \"docker.io\":\n    endpoint:\n      - \"http://cove:5000\"\n"},
+        {"rke2", "# /etc/rancher/rke2/registries.yaml\nmirrors:\n  \"docker.io\""},
+        {"kubernetes", "docker-registry cove --docker-server=cove:5000 "},
+        {"kubernetes", "- image: cove:5000/hub/REPOSITORY:TAG\n"},
+        {"helm", "helm pull oci://cove:5000/hub/CHART --version VERSION --plain-http\n"},
+        {"ci", "docker login cove:5000 --username \"$COVE_USER\" --password-stdin\n"},
         {"buildkit", "[registry.\"docker.io\"]\n  mirrors = [\"cove:5000/hub\"]\n"},
     };
     static const struct mirror_route routes[] = {{S("docker.io"), S("hub")},
