@@ -198,6 +198,8 @@ def fill(route, world, who, place):
     path = re.sub(r"{(\w+)(\.\.\.)?}", lambda m: str(values.get(m[1], ABSENT)), route["path"])
     if route["operation"] == "ListRobot" and place in world.places:
         path += f"?q=Level%3Dproject,ProjectID%3D{world.places[place][1]}"
+    if route["operation"] == "listRecentPulls" and place in world.places:
+        path += f"?project={name}"
     return path
 
 
