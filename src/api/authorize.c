@@ -256,7 +256,9 @@ enum err authorize(struct call *r)
         if ((r->route->flags & ROUTE_SIGN_UP) && r->principal.kind == PRINCIPAL_ANONYMOUS &&
             api_config(r->api)->self_registration)
             return E_OK;
-        return access_may(&r->principal, NULL, g->res, g->act) ? E_OK : call_refuse(r);
+        return access_may(&r->principal, NULL, g->res, g->act)
+                   ? E_OK
+                   : call_refuse_right(r, g->res, g->act);
     case GUARD_PROJECT: return resolve(r);
     case GUARD_SELF: return self(r);
     case GUARD_REGISTRY: return registry(r);
@@ -269,7 +271,9 @@ static enum err require_project(struct call *r, struct str name, int64_t id)
 {
     const struct guard *g = &r->route->guard;
     if (!id && !name.n)
-        return access_may(&r->principal, NULL, g->res, g->act) ? E_OK : call_refuse(r);
+        return access_may(&r->principal, NULL, g->res, g->act)
+                   ? E_OK
+                   : call_refuse_right(r, g->res, g->act);
     return call_require_in(r, name, id, g->res, g->act, &r->access);
 }
 

@@ -74,6 +74,14 @@ enum err call_refuse(struct call *r)
     return fail(r->c, E_FORBIDDEN, "forbidden");
 }
 
+enum err call_refuse_right(struct call *r, enum resource res, enum action act)
+{
+    if (r->principal.kind == PRINCIPAL_ANONYMOUS)
+        return call_refuse(r);
+    return fail(r->c, E_FORBIDDEN, "forbidden: this needs the right %s:%s", rbac_resource_name(res),
+                rbac_action_name(act));
+}
+
 bool call_may(const struct call *r, enum resource res, enum action act)
 {
     return access_may(&r->principal, r->access.project.project_id ? &r->access : NULL, res, act);
@@ -81,7 +89,7 @@ bool call_may(const struct call *r, enum resource res, enum action act)
 
 enum err call_require(struct call *r, enum resource res, enum action act)
 {
-    return call_may(r, res, act) ? E_OK : call_refuse(r);
+    return call_may(r, res, act) ? E_OK : call_refuse_right(r, res, act);
 }
 
 static enum err project_lookup(struct call *r, struct str project, int64_t id,
@@ -104,10 +112,10 @@ enum err call_require_in(struct call *r, struct str project, int64_t project_id,
     if (e == E_NOT_FOUND && r->principal.sysadmin)
         return fail(r->c, E_NOT_FOUND, "project %.*s not found", STR(str_sub(project, 0, 255)));
     if (e == E_NOT_FOUND)
-        return call_refuse(r);
+        return call_refuse_right(r, res, act);
     TRY(e);
     if (!access_may(&r->principal, &found, res, act))
-        return call_refuse(r);
+        return call_refuse_right(r, res, act);
     *out = found;
     return E_OK;
 }

@@ -71,6 +71,8 @@ enum err call_require_in(struct call *r, struct str project, int64_t project_id,
                          enum action act, struct project_access *out);
 /* The refusal itself: E_UNAUTHORIZED for nobody, E_FORBIDDEN for somebody. */
 enum err call_refuse(struct call *r);
+/* The same, and names the right: in the same words whether it or the thing is missing. */
+enum err call_refuse_right(struct call *r, enum resource res, enum action act);
 
 /* "https://host" that clients use: external_url, else the request's own. No slash at the end. */
 struct str call_base_url(const struct call *r);

@@ -1,11 +1,14 @@
-import { t } from './i18n'
 // One call, one reply. The session is a cookie; the CSRF token of the last reply is echoed.
+import { t } from './i18n'
+import { reached, unreachable } from './reach.svelte'
+
 export class Failure extends Error {
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly request: string,
+    readonly retryAt = 0, // when another try makes sense, ms; 0: any time
   ) {
     super(message)
   }
@@ -14,6 +17,7 @@ export class Failure extends Error {
 export interface Reply<T> {
   data: T
   total: number
+  next: string // the cursor of the next rows; '' at the end
 }
 
 let csrf = ''
@@ -22,12 +26,16 @@ export function whenExpired(f: () => void) {
   onExpired = f
 }
 
-function failure(status: number, request: string, text: string): Failure {
+async function failure(reply: Response): Promise<Failure> {
+  const request = reply.headers.get('X-Request-Id') ?? ''
+  const wait = Number(reply.headers.get('Retry-After'))
+  const retryAt = wait > 0 ? Date.now() + 1000 * Math.min(wait, 86400) : 0
+  const text = await reply.text()
   try {
     const error = JSON.parse(text).errors[0]
-    return new Failure(status, error.code, error.message, request)
+    return new Failure(reply.status, error.code, error.message, request, retryAt)
   } catch {
-    return new Failure(status, '', text.slice(0, 300) || t('error.bare_status', { status: String(status) }), request)
+    return new Failure(reply.status, '', text.slice(0, 300) || t('error.bare_status', { status: String(reply.status) }), request, retryAt)
   }
 }
 
@@ -37,8 +45,10 @@ async function send(path: string, init: RequestInit): Promise<Response> {
     reply = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...init })
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
+    unreachable()
     throw new Failure(0, 'OFFLINE', t('error.offline'), '')
   }
+  reached()
   csrf = reply.headers.get('X-Harbor-CSRF-Token') ?? csrf
   return reply
 }
@@ -48,6 +58,11 @@ export interface Options {
   quiet?: boolean // a 401 is an answer, not an expired session
   poll?: boolean // does not keep the session alive
   body?: unknown
+}
+
+const nextCursor = (reply: Response) => {
+  const link = /<([^>]+)>;\s*rel="?next"?/.exec(reply.headers.get('Link') ?? '')
+  return (link && new URL(link[1]!, location.origin).searchParams.get('cursor')) || ''
 }
 
 export async function call<T>(method: string, path: string, o: Options = {}): Promise<Reply<T>> {
@@ -61,13 +76,13 @@ export async function call<T>(method: string, path: string, o: Options = {}): Pr
     signal: o.signal ?? null,
     body: o.body === undefined ? null : JSON.stringify(o.body),
   })
-  const text = await reply.text()
   if (!reply.ok) {
     if (reply.status === 401 && !o.quiet) onExpired()
-    throw failure(reply.status, reply.headers.get('X-Request-Id') ?? '', text)
+    throw await failure(reply)
   }
+  const text = await reply.text()
   const json = reply.headers.get('Content-Type')?.includes('json') && text
-  return { data: (json ? JSON.parse(text) : text) as T, total: Number(reply.headers.get('X-Total-Count') ?? 0) }
+  return { data: (json ? JSON.parse(text) : text) as T, total: Number(reply.headers.get('X-Total-Count') ?? 0), next: nextCursor(reply) }
 }
 
 export const get = <T>(path: string, o: Options = {}) => call<T>('GET', path, o)
@@ -79,7 +94,7 @@ export async function login(name: string, password: string): Promise<void> {
     headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'X-Harbor-CSRF-Token': csrf },
     body: new URLSearchParams({ principal: name, password }),
   })
-  if (!reply.ok) throw failure(reply.status, reply.headers.get('X-Request-Id') ?? '', await reply.text())
+  if (!reply.ok) throw await failure(reply)
 }
 
 // The bytes of a manifest as the registry gives them, with a token for just that.
@@ -90,9 +105,8 @@ export async function manifest(name: string, digest: string, signal?: AbortSigna
     headers: { Authorization: 'Bearer ' + data.token, Accept: '*/*' },
     signal: signal ?? null,
   })
-  const text = await reply.text()
-  if (!reply.ok) throw failure(reply.status, reply.headers.get('X-Request-Id') ?? '', text)
-  return text
+  if (!reply.ok) throw await failure(reply)
+  return reply.text()
 }
 
 export const harbor = '/api/v2.0'

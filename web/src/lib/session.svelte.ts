@@ -1,5 +1,5 @@
 import { Failure, call, get, harbor, login, whenExpired } from './api'
-import { forget } from './resource.svelte'
+import { forget, refresh } from './resource.svelte'
 import type { User } from './types'
 
 export const session = $state<{ user: User | null; known: boolean; expired: boolean; error: Failure | null }>({
@@ -12,7 +12,9 @@ export const session = $state<{ user: User | null; known: boolean; expired: bool
 export async function whoAmI() {
   session.error = null
   try {
-    session.user = (await get<User>(harbor + '/users/current', { quiet: true })).data
+    const { data } = await get<User>(harbor + '/users/current', { quiet: true })
+    if (session.user?.user_id !== data.user_id) forget() // another person sees nothing of the one before
+    session.user = data
     session.expired = false
   } catch (e) {
     if (e instanceof Failure && e.status === 401) session.user = null
@@ -22,13 +24,10 @@ export async function whoAmI() {
 }
 
 export async function signIn(name: string, password: string) {
-  const before = session.user?.user_id
   await login(name, password)
+  rights.clear()
   await whoAmI()
-  if (before !== session.user?.user_id) {
-    forget()
-    rights.clear()
-  }
+  void refresh()
 }
 
 export async function signOut() {

@@ -1,0 +1,31 @@
+// Where one can go: the menu, the bar on a phone, the palette and the g-keys all read this table. A place
+// is shown to whom the server would let in.
+import { harbor } from './api'
+import type { Key } from './i18n'
+import type { IconName } from './icons'
+import type { User } from './types'
+
+export interface Place {
+  href: string
+  icon: IconName
+  word: Key
+  short?: Key // on the phone's bar
+  go?: string // the key after g
+  goes?: Key // what the sheet of keys says of it
+  admin?: boolean // stands under Administration
+  do?: boolean // an action: in the palette alone
+  may?: (user: User) => boolean
+  count?: string // a list whose total the menu shows
+}
+
+const sysadmin = (user: User) => user.sysadmin_flag
+
+export const places: Place[] = [
+  { href: '/', icon: 'gauge', word: 'shell.cache', go: 'c', goes: 'key.cache' },
+  { href: '/projects', icon: 'box', word: 'common.projects', go: 'p', goes: 'key.projects', count: `${harbor}/projects` },
+  { href: '/upstreams', icon: 'globe', word: 'shell.upstreams', go: 'u', goes: 'key.upstreams', may: sysadmin, count: `${harbor}/registries` },
+  { href: '/connect', icon: 'plug', word: 'shell.connect', short: 'shell.connect_short' },
+  { href: '/new', icon: 'plus', word: 'common.new_proxy', do: true, may: sysadmin },
+]
+
+export const placesOf = (user: User) => places.filter((p) => p.may?.(user) ?? true)
