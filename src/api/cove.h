@@ -107,4 +107,16 @@ extern const struct field range_query_fields[], pulls_query_fields[];
 handler get_cache_summary, list_downloads, list_pulls;
 project_finder project_of_query;
 
+/* ---- many at once: bulk.c ------------------------------------------------------------------ */
+
+struct bulk_filter;
+struct bulk_req {
+    struct strs digests, tags, repositories;
+    struct bulk_filter *query;
+    bool dry_run;
+};
+extern const struct field bulk_delete_fields[], bulk_untag_fields[], bulk_repositories_fields[];
+
+handler bulk_delete, bulk_untag, bulk_delete_repositories;
+
 #endif

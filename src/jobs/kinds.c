@@ -3,5 +3,6 @@
 
 const struct job_kind job_kinds[] = {
     {"gc", gc_job},
+    {"bulk", bulk_job},
     {NULL, NULL},
 };

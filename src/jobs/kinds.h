@@ -8,4 +8,7 @@
    freed, or would free. */
 enum err gc_job(struct ctx *c, struct job_run *r);
 
+/* bulk: {"action": one of registry/bulk.h, "items"}. Counts steps; result {"freed", "refused"}. */
+enum err bulk_job(struct ctx *c, struct job_run *r);
+
 #endif

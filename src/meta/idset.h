@@ -10,6 +10,22 @@
     "(SELECT CAST(value AS BIGINT) FROM jsonb_array_elements_text(CAST(CAST(" n                    \
     " AS TEXT) AS JSONB)))"
 
+/* The same of texts. */
+#define TEXTS_LITE(n) "(SELECT value FROM json_each(" n "))"
+#define TEXTS_PG(n)                                                                                \
+    "(SELECT value FROM jsonb_array_elements_text(CAST(CAST(" n " AS TEXT) AS JSONB)))"
+
+static inline struct arg texts_arg(struct ctx *c, const struct str *texts, size_t n)
+{
+    CLEANUP(buf_release) struct buf b = {0};
+    struct json_out j = {.out = &b};
+    put_open(&j, '[');
+    for (size_t i = 0; i < n; i++)
+        put_str(&j, texts[i]);
+    put_close(&j, ']');
+    return A_S(str_dup(&c->mem, buf_view(&b)));
+}
+
 static inline struct arg ids_arg(struct ctx *c, const int64_t *ids, size_t n)
 {
     CLEANUP(buf_release) struct buf b = {0};

@@ -18,19 +18,23 @@ const struct field job_fields[] = {
     FIELD(struct job, ended, 0, 0),    FIELDS_END,
 };
 
-#define COLUMNS                                                                                    \
+/* What was asked for may be long (ten thousand names): only who does it reads all of it. */
+#define PARAMS_SHOWN "CASE WHEN length(j.params) > 4096 THEN '{}' ELSE j.params END"
+#define COLUMNS_WITH(params)                                                                       \
     "SELECT j.id AS id, j.kind AS kind, j.state AS state, j.project_id AS project_id, "            \
     "COALESCE((SELECT p.name FROM project p WHERE p.id = j.project_id), '') AS project, "          \
-    "j.repository AS repository, j.actor AS actor, j.params AS params, j.lock_key AS lock_key, "   \
+    "j.repository AS repository, j.actor AS actor, " params " AS params, j.lock_key AS lock_key, " \
     "j.done AS done, j.total AS total, j.failed_count AS failed_count, j.failed AS failed, "       \
     "j.result AS result, j.message AS message, j.stop AS stop, j.created AS created, "             \
     "j.started AS started, j.ended AS ended FROM job j "
+#define COLUMNS COLUMNS_WITH(PARAMS_SHOWN)
 #define LIVE "j.state IN ('queued', 'running')"
 
 STATEMENT insert =
     SQL("INSERT INTO job(kind, state, project_id, repository, actor, params, lock_key, created) "
         "VALUES($1, 'queued', $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id");
 STATEMENT by_id = SQL(COLUMNS "WHERE j.id = $1");
+STATEMENT by_id_whole = SQL(COLUMNS_WITH("j.params") "WHERE j.id = $1");
 STATEMENT by_lock = SQL(COLUMNS "WHERE j.lock_key = $1 AND j.lock_key <> '' AND " LIVE);
 STATEMENT list_all =
     SQL(COLUMNS "WHERE j.id < $1 AND ($3 < 0 OR j.project_id = $3) AND ($4 = '' OR j.kind = $4) "
@@ -51,8 +55,9 @@ STATEMENT progress =
         "lease_until = $8 WHERE id = $1 AND node = $2 AND state = 'running'");
 STATEMENT asked = SQL("SELECT stop FROM job WHERE id = $1");
 STATEMENT end = SQL("UPDATE job SET done = $3, total = $4, failed_count = $5, failed = $6, "
-                    "message = $7, result = $8, state = $9, ended = $10, lease_until = 0 "
-                    "WHERE id = $1 AND node = $2 AND state = 'running'");
+                    "message = $7, result = $8, state = $9, ended = $10, lease_until = 0, params = "
+                    "CASE WHEN length(params) > 4096 THEN '{}' ELSE params END WHERE id = $1 AND "
+                    "node = $2 AND state = 'running'");
 STATEMENT end_queued = SQL("UPDATE job SET state = 'stopped', stop = 1, ended = $2 WHERE id = $1 "
                            "AND state = 'queued'");
 STATEMENT ask_stop = SQL("UPDATE job SET stop = 1 WHERE id = $1 AND state = 'running'");
@@ -146,7 +151,12 @@ enum err job_claim(struct ctx *c, struct str node, struct job *out)
         return E_NOT_FOUND;
     TRY(sql_run(c, &claim, ARGS(A_I(id), A_S(node), A_I(now + JOB_LEASE_S * SECOND_US), A_I(now)),
                 &changed));
-    return changed ? job_by_id(c, id, out) : E_NOT_FOUND;
+    struct job job = {0};
+    if (!changed)
+        return E_NOT_FOUND;
+    TRY(sql_row(c, &by_id_whole, ARGS(A_I(id)), job_fields, &job));
+    *out = job;
+    return E_OK;
 }
 
 enum err job_progress(struct ctx *c, const struct job *job, struct str node, bool *stop_out)

@@ -22,7 +22,7 @@ struct job {
     struct str project;     /* its name; out only, empty when it is gone */
     struct str repository;  /* empty = none */
     struct str actor;       /* who asked for it */
-    struct raw_json params; /* an object, as the kind reads it */
+    struct raw_json params; /* an object, as the kind reads it; shown as {} when it is long */
     struct str lock_key;    /* not empty: one at a time that is queued or running */
     int64_t done, total;    /* of what the kind counts; total 0 = not known */
     int64_t failed_count;

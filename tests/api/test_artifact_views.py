@@ -43,7 +43,8 @@ def push_attached(client, repository, subject, kind=COSIGN, data=b"signature"):
 
 def multi(client, repository, tag="1.0"):
     """An index with two platforms, one of them with a signature, the index with an SBOM."""
-    amd, arm = (client.image(repository, [b"base", a.encode()], config(a)) for a in ("amd64", "arm64"))
+    amd, arm = (client.image(repository, [b"base", (a + repository).encode()], config(a))
+                for a in ("amd64", "arm64"))
     index = push_index(client, repository, tag, {"linux/amd64": amd, "linux/arm64": arm})
     payload = client.get(f"/v2/{repository}/manifests/{index}", headers={"Accept": INDEX}).body
     return index, [sha256(amd), sha256(arm)], push_attached(client, repository, amd), push_attached(
@@ -237,3 +238,94 @@ def test_who_may_look(cove, name, rest):
     admin.push_image(project + "/app", "v1")
     assert admin.get(of(project + "/app", rest)).status == 200
     assert cove.anonymous.get(of(project + "/app", rest)).status == 401
+
+
+# ---- many at once -----------------------------------------------------------------------------
+
+def ended(client, reply):
+    """The job of a 202, when it has ended."""
+    assert reply.status == 202, reply
+    path = reply.headers["Location"]
+    eventually(lambda: client.get(path).json()["ended"], 20)
+    return client.get(path).json()
+
+
+def test_an_index_is_deleted_with_what_hangs_on_it(cove, name):
+    """First what would happen, then it happens: children and attachments go, bytes are told."""
+    admin = cove.admin
+    index, (amd, arm), signature, sbom = multi(admin, name)
+    other, _ = admin.push_image(name, "other", [b"base"], config())
+    body = {"digests": [index]}
+    plan = admin.post(of(name, "bulk/delete"), json={**body, "dry_run": True}).json()
+    assert (plan["asked"], plan["going"], plan["children"], plan["attached"], plan["tags"]) == (
+        1, 1, 2, 2, 1) and plan["refused"] == []
+    assert 0 < plan["freed"] < plan["size"]  # "base" stays: another image has it
+    used = lambda: admin.get(f"/api/v2.0/projects/{name.split('/')[0]}/summary").json()["quota"]["used"]
+    assert admin.get(of(name, "artifacts/1.0/graph")).status == 200  # a dry run does nothing
+    job = ended(admin, admin.post(of(name, "bulk/delete"), json=body))
+    assert job["state"] == "done" and job["done"] == job["total"] == 3 and job["failed"] == [], job
+    assert job["result"] == {"freed": plan["freed"], "refused": 0} and job["by"] == "admin"
+    rest = admin.get(f"/api/v2.0/projects/library/repositories/{name.split('/')[1]}/artifacts"
+                     "?q=base%3D*").json()
+    assert [a["digest"] for a in rest] == [other]
+    assert used()["storage"] >= 0
+
+
+def test_what_may_not_go_is_refused_by_name(cove, name):
+    admin = cove.admin
+    index, (amd, arm), *_ = multi(admin, name)
+    alone, _ = admin.push_image(name, "alone")
+    body = {"digests": [amd, alone, "sha256:" + "0" * 64]}
+    plan = admin.post(of(name, "bulk/delete"), json={**body, "dry_run": True}).json()
+    assert (plan["asked"], plan["going"], plan["refused_count"]) == (2, 1, 1)
+    assert plan["refused"] == [{"item": amd, "reason": "contained", "what": index}]
+    job = ended(admin, admin.post(of(name, "bulk/delete"), json=body))
+    assert job["state"] == "done" and job["failed_count"] == 1 and job["failed"][0]["item"] == amd
+    assert [r["digest"] for r in admin.get(of(name, "artifacts")).json()] == [index]
+
+
+def test_by_query_and_untagged(cove, name):
+    """What a query finds is counted whole, whatever the page shows."""
+    admin = cove.admin
+    digests = [admin.push_image(name, f"1.{i}")[0] for i in range(30)]
+    admin.push_image(name, "2.0")
+    plan = admin.post(of(name, "bulk/delete"), json={"query": {"tag": "1."}, "dry_run": True}).json()
+    assert plan["going"] == plan["tags"] == 30
+    assert admin.post(of(name, "bulk/delete"), json={
+        "query": {"idle_since": "2020-01-01T00:00:00Z"}, "dry_run": True}).json()["asked"] == 0
+    job = ended(admin, admin.post(of(name, "bulk/untag"), json={
+        "digests": digests[:2], "tags": ["1.5", "absent"]}))
+    assert job["state"] == "done" and job["done"] == 3
+    tags = {t["name"] for r in admin.get(of(name, "artifacts?page_size=100")).json() for t in r["tags"]}
+    assert tags == {f"1.{i}" for i in range(2, 30) if i != 5} | {"2.0"}
+    job = ended(admin, admin.post(of(name, "bulk/delete"), json={"query": {"untagged": True}}))
+    assert job["total"] == 3
+    job = ended(admin, admin.post(of(name, "bulk/delete"), json={"query": {}}))
+    assert job["state"] == "done" and admin.get(of(name, "artifacts")).json() == []
+
+
+def test_repositories(cove, name):
+    admin = cove.admin
+    project = "p" + name.split("/")[1]
+    assert admin.post("/api/v2.0/projects", json={"project_name": project}).status == 201
+    for repository in ("a", "b/c", "kept"):
+        admin.push_image(f"{project}/{repository}")
+    path = f"{API}/projects/{project}/bulk/delete"
+    body = {"repositories": ["a", "b/c", "absent"]}
+    plan = admin.post(path, json={**body, "dry_run": True}).json()
+    assert (plan["going"], plan["children"], plan["tags"]) == (2, 2, 2) and plan["freed"] > 0
+    job = ended(admin, admin.post(path, json=body))
+    assert job["state"] == "done" and job["total"] == 2, job
+    left = admin.get(f"/api/v2.0/projects/{project}/repositories").json()
+    assert [r["name"] for r in left] == [project + "/kept"]
+
+
+def test_who_may_do_many(cove, name):
+    admin = cove.admin
+    admin.push_image(name)
+    for path in (of(name, "bulk/delete"), of(name, "bulk/untag"), f"{API}/projects/library/bulk/delete"):
+        assert cove.anonymous.post(path, json={"query": {}}).status == 401, path
+        assert admin.post(path, json={}).status == 400, path
+    assert admin.post(of(name + "-absent", "bulk/delete"), json={"query": {}}).status == 404
+    assert admin.post(of(name, "bulk/delete"), json={"digests": ["x"] * 10001}).status == 400
+    assert admin.post(of(name, "bulk/delete"), json={"query": {"idle_since": "soon"}}).status == 400
