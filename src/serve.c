@@ -53,6 +53,7 @@ struct life {
     struct server *server;
     bool admin_made;           /* the password was made up and stands in a file */
     struct str admin_password; /* to be set; empty when the database has one */
+    struct str new_key;        /* the key file that was made; empty when it was there */
     pthread_t admin;
     bool admin_running;
     atomic_bool failed;
@@ -99,11 +100,14 @@ static enum err given_password(struct life *l, struct str *out)
     return E_OK;
 }
 
-/* Its 20 ms are not waited for: from the first answer on, logins do that (auth_hold). */
-static enum err set_admin(struct ctx *c, struct str password)
+/* Its 20 ms are not waited for: from the first answer on, logins do that (auth_hold). So nobody can
+   change anything before all that a first start makes is durable. */
+static enum err set_admin(struct ctx *c, struct str new_key, struct str password)
 {
     struct str hash;
     TRY(password_hash(c, password, &hash));
+    if (new_key.n)
+        TRY(seal_key_settle(c, new_key));
     TRY(db_settle(c));
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
@@ -115,7 +119,7 @@ static void *admin_thread(void *arg)
 {
     struct life *l = arg;
     CLEANUP(ctx_release) struct ctx c = {.sv = &l->sv, .actor = S("cove")};
-    if (set_admin(&c, l->admin_password) != E_OK) {
+    if (set_admin(&c, l->new_key, l->admin_password) != E_OK) {
         log_error("serve", "the administrator's password cannot be set, stopping: %s", c.msg);
         atomic_store(&l->failed, true);
         kill(getpid(), SIGTERM);
@@ -135,7 +139,7 @@ static enum err first_admin(struct life *l)
         TRY(user_by_id(c, ADMIN_ID, &admin));
     }
     if (admin.password_hash.n)
-        return E_OK;
+        return l->new_key.n ? seal_key_settle(c, l->new_key) : E_OK;
     TRY(given_password(l, &password));
     if (!password.n && l->settings.database.n)
         return fail(c, E_BAD_REQUEST,
@@ -166,6 +170,8 @@ static enum err load_key(struct life *l)
                     "on PostgreSQL key_file (COVE_KEY_FILE) must be given: all nodes share it");
     struct str path = s->key_file.n ? s->key_file : str_fmt(&l->c.mem, "%.*s/key", STR(s->data));
     TRY(seal_key_load(&l->c, path, !s->key_file.n, &key));
+    if (key.made)
+        l->new_key = path;
     meta_set_seal_key(&key);
     return E_OK;
 }

@@ -170,15 +170,24 @@ static enum err key_create(struct ctx *c, struct str path)
     if (fd < 0)
         return fail_errno(c, E_INTERNAL, errno, "cannot create the key file %.*s", STR(path));
     CLEANUP(fd_done) int guard = fd;
-    if (!fd_write_all(guard, hex.p, hex.n) || fsync(guard) != 0)
+    if (!fd_write_all(guard, hex.p, hex.n))
         return fail_errno(c, E_INTERNAL, errno, "cannot write the key file %.*s", STR(path));
+    return E_OK;
+}
+
+enum err seal_key_settle(struct ctx *c, struct str path)
+{
+    CLEANUP(fd_done) int fd = open(str_c(&c->mem, path), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return fail_errno(c, E_INTERNAL, errno, "cannot sync the key file %.*s", STR(path));
     return E_OK;
 }
 
 enum err seal_key_load(struct ctx *c, struct str path, bool create, struct seal_key *out)
 {
     const char *name = str_c(&c->mem, path);
-    if (create && access(name, F_OK) != 0 && errno == ENOENT)
+    bool missing = create && access(name, F_OK) != 0 && errno == ENOENT;
+    if (missing)
         TRY(key_create(c, path));
     struct str text;
     TRY(fd_read_file(c, path, 4096, &text));
@@ -190,6 +199,7 @@ enum err seal_key_load(struct ctx *c, struct str path, bool create, struct seal_
                     STR(path));
     if (!hex_decode(text, out->bytes, KEY_SIZE))
         return fail(c, E_INTERNAL, "key file %.*s must hold 64 hex digits", STR(path));
+    out->made = missing;
     return E_OK;
 }
 

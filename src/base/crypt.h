@@ -24,10 +24,13 @@ uint64_t short_mac(const unsigned char key[SHORT_KEY_SIZE], struct str message);
 #define KEY_SIZE 32
 struct seal_key {
     unsigned char bytes[KEY_SIZE];
+    bool made; /* by this load: nothing may be promised under it before seal_key_settle */
 };
 /* Reads 32 bytes as 64 hex digits from a file of mode 0600; creates it when create is set and it
    is missing. */
 enum err seal_key_load(struct ctx *c, struct str path, bool create, struct seal_key *out);
+/* Makes a new key file durable; its directory is the caller's. */
+enum err seal_key_settle(struct ctx *c, struct str path);
 /* AES-256-GCM with a random nonce; label binds the box to its place ("endpoint:7"). */
 struct str seal(struct arena *a, const struct seal_key *key, struct str label, struct str plain);
 enum err seal_open(struct ctx *c, const struct seal_key *key, struct str label, struct str box,

@@ -11,6 +11,7 @@
  */
 #include "meta/driver.h"
 
+#include "base/late.h"
 #include "base/log.h"
 #include "base/metric.h"
 
@@ -31,6 +32,46 @@
 #define OID_INT2 21
 #define OID_INT4 23
 
+/* libpq, loaded when the first database of this kind is opened. */
+#define PQ_CALLS(X)                                                                                \
+    X(clear)                                                                                       \
+    X(cmdStatus)                                                                                   \
+    X(cmdTuples)                                                                                   \
+    X(connectPoll)                                                                                 \
+    X(connectStartParams)                                                                          \
+    X(errorMessage)                                                                                \
+    X(exec)                                                                                        \
+    X(execParams)                                                                                  \
+    X(execPrepared)                                                                                \
+    X(finish)                                                                                      \
+    X(fname)                                                                                       \
+    X(ftype)                                                                                       \
+    X(getisnull)                                                                                   \
+    X(getlength)                                                                                   \
+    X(getvalue)                                                                                    \
+    X(nfields)                                                                                     \
+    X(ntuples)                                                                                     \
+    X(prepare)                                                                                     \
+    X(resultErrorField)                                                                            \
+    X(resultErrorMessage)                                                                          \
+    X(resultStatus)                                                                                \
+    X(setNoticeReceiver)                                                                           \
+    X(socket)                                                                                      \
+    X(status)                                                                                      \
+    X(transactionStatus)
+
+static struct {
+#define X(name) __typeof__(PQ##name) *name;
+    PQ_CALLS(X)
+#undef X
+} pq;
+
+static const char *const pq_names[] = {
+#define X(name) "PQ" #name,
+    PQ_CALLS(X)
+#undef X
+};
+
 struct postgres {
     char *url;
     pthread_mutex_t pool;
@@ -46,7 +87,7 @@ static enum err away(struct ctx *c, PGconn *h)
 {
     c->retry_after = 1;
     return fail(c, E_UNAVAILABLE, "the database cannot be reached: %s",
-                h ? PQerrorMessage(h) : "no memory");
+                h ? pq.errorMessage(h) : "no memory");
 }
 
 struct state_error {
@@ -72,8 +113,8 @@ static const struct state_error state_errors[] = {
 
 static enum err translate(struct ctx *c, PGconn *h, const PGresult *r)
 {
-    const char *state = r ? PQresultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
-    if (PQstatus(h) == CONNECTION_BAD || !state)
+    const char *state = r ? pq.resultErrorField(r, PG_DIAG_SQLSTATE) : NULL;
+    if (pq.status(h) == CONNECTION_BAD || !state)
         return away(c, h);
     for (size_t i = 0; i < COUNT(state_errors); i++) {
         const struct state_error *s = &state_errors[i];
@@ -83,23 +124,23 @@ static enum err translate(struct ctx *c, PGconn *h, const PGresult *r)
             c->retry_after = 1;
         return fail(c, s->e, "%s", s->text);
     }
-    return fail(c, E_INTERNAL, "database: %s", PQresultErrorMessage(r));
+    return fail(c, E_INTERNAL, "database: %s", pq.resultErrorMessage(r));
 }
 
 static bool good(const PGresult *r)
 {
-    ExecStatusType s = PQresultStatus(r);
+    ExecStatusType s = pq.resultStatus(r);
     return s == PGRES_COMMAND_OK || s == PGRES_TUPLES_OK;
 }
 
 static void result_done(PGresult **r)
 {
-    PQclear(*r);
+    pq.clear(*r);
 }
 
 static enum err pg_script(struct ctx *c, struct conn *conn, const char *text)
 {
-    CLEANUP(result_done) PGresult *r = PQexec(conn->handle, text);
+    CLEANUP(result_done) PGresult *r = pq.exec(conn->handle, text);
     return good(r) ? E_OK : translate(c, conn->handle, r);
 }
 
@@ -114,7 +155,7 @@ static enum err pg_prepare(struct ctx *c, struct conn *conn, const char *text, i
     if (place >= 0) {
         struct str name = str_fmt(&c->mem, "s%lld", (long long)place);
         memcpy(s->name, name.p, size_min(name.n, sizeof s->name - 1));
-        CLEANUP(result_done) PGresult *r = PQprepare(conn->handle, s->name, text, 0, NULL);
+        CLEANUP(result_done) PGresult *r = pq.prepare(conn->handle, s->name, text, 0, NULL);
         if (!good(r)) {
             free(s);
             return translate(c, conn->handle, r);
@@ -135,7 +176,7 @@ static void pg_drop(struct stmt *s)
 static int64_t changed_rows(PGresult *r)
 {
     int64_t n;
-    return str_to_i64(str_of(PQcmdTuples(r)), &n) ? n : 0;
+    return str_to_i64(str_of(pq.cmdTuples(r)), &n) ? n : 0;
 }
 
 /* Numbers go as text, so that the server may take them for whatever the column is. */
@@ -153,16 +194,16 @@ static enum err pg_run(struct cursor *cur, const struct arg *args, size_t n)
         formats[i] = !number;
     }
     PGresult *r = cur->stmt->name[0]
-                      ? PQexecPrepared(h, cur->stmt->name, (int)n, values, lengths, formats, 1)
-                      : PQexecParams(h, cur->text, (int)n, NULL, values, lengths, formats, 1);
+                      ? pq.execPrepared(h, cur->stmt->name, (int)n, values, lengths, formats, 1)
+                      : pq.execParams(h, cur->text, (int)n, NULL, values, lengths, formats, 1);
     if (!good(r)) {
         enum err e = translate(cur->c, h, r);
-        PQclear(r);
+        pq.clear(r);
         return e;
     }
     cur->result = r;
     cur->row = -1;
-    cur->rows = PQntuples(r);
+    cur->rows = pq.ntuples(r);
     cur->changed = changed_rows(r);
     return E_OK;
 }
@@ -175,31 +216,31 @@ static enum err pg_next(struct cursor *cur, bool *row)
 
 static void pg_finish(struct cursor *cur)
 {
-    PQclear(cur->result);
+    pq.clear(cur->result);
     cur->result = NULL;
 }
 
 static int pg_columns(const struct cursor *cur)
 {
-    return PQnfields(cur->result);
+    return pq.nfields(cur->result);
 }
 
 static const char *pg_column(const struct cursor *cur, int i)
 {
-    return PQfname(cur->result, i);
+    return pq.fname(cur->result, i);
 }
 
 static bool pg_is_null(const struct cursor *cur, int i)
 {
-    return PQgetisnull(cur->result, cur->row, i);
+    return pq.getisnull(cur->result, cur->row, i);
 }
 
 static int64_t pg_number(const struct cursor *cur, int i)
 {
-    const unsigned char *p = (const unsigned char *)PQgetvalue(cur->result, cur->row, i);
-    int n = PQgetlength(cur->result, cur->row, i);
+    const unsigned char *p = (const unsigned char *)pq.getvalue(cur->result, cur->row, i);
+    int n = pq.getlength(cur->result, cur->row, i);
     uint64_t v = 0;
-    Oid type = PQftype(cur->result, i);
+    Oid type = pq.ftype(cur->result, i);
     assert(type == OID_INT8 || type == OID_INT4 || type == OID_INT2 || type == OID_BOOL);
     for (int k = 0; k < n; k++)
         v = v << 8 | p[k];
@@ -210,8 +251,8 @@ static int64_t pg_number(const struct cursor *cur, int i)
 
 static struct str pg_bytes(const struct cursor *cur, int i)
 {
-    return (struct str){PQgetvalue(cur->result, cur->row, i),
-                        (size_t)PQgetlength(cur->result, cur->row, i)};
+    return (struct str){pq.getvalue(cur->result, cur->row, i),
+                        (size_t)pq.getlength(cur->result, cur->row, i)};
 }
 
 /* ---- connections -------------------------------------------------------------------------- */
@@ -221,7 +262,7 @@ static void disconnect(struct conn *conn)
     if (!conn)
         return;
     conn_forget(conn);
-    PQfinish(conn->handle);
+    pq.finish(conn->handle);
     free(conn);
 }
 
@@ -238,11 +279,11 @@ static bool connect_in_time(PGconn *h)
         int64_t left = until - clock_mono_ms();
         if (want == PGRES_POLLING_FAILED || left <= 0)
             return false;
-        struct pollfd p = {.fd = PQsocket(h),
+        struct pollfd p = {.fd = pq.socket(h),
                            .events = want == PGRES_POLLING_READING ? POLLIN : POLLOUT};
         if (p.fd < 0 || poll(&p, 1, (int)left) <= 0)
             return false;
-        want = PQconnectPoll(h);
+        want = pq.connectPoll(h);
     }
     return true;
 }
@@ -262,15 +303,15 @@ static enum err connect_to(struct ctx *c, struct db *db, struct conn **out)
     if (!conn)
         return fail(c, E_UNAVAILABLE, "out of memory");
     conn->db = db;
-    PGconn *h = conn->handle = PQconnectStartParams(keys, values, 1);
+    PGconn *h = conn->handle = pq.connectStartParams(keys, values, 1);
     enum err e = E_OK;
-    if (!h || PQstatus(h) == CONNECTION_BAD || !connect_in_time(h)) {
+    if (!h || pq.status(h) == CONNECTION_BAD || !connect_in_time(h)) {
         c->retry_after = 1;
-        const char *why = h ? PQerrorMessage(h) : "";
+        const char *why = h ? pq.errorMessage(h) : "";
         e = fail(c, E_UNAVAILABLE, "the database cannot be reached: %s",
                  why[0] ? why : "no answer in time");
     } else {
-        PQsetNoticeReceiver(h, drop_notice, NULL);
+        pq.setNoticeReceiver(h, drop_notice, NULL);
         e = pg_script(c, conn, settings);
     }
     if (e != E_OK) {
@@ -332,8 +373,8 @@ static enum err take(struct ctx *c, struct db *db, struct conn **out)
 static void give(struct conn *conn)
 {
     struct postgres *q = conn->db->state;
-    bool fine = PQstatus(conn->handle) == CONNECTION_OK &&
-                PQtransactionStatus(conn->handle) == PQTRANS_IDLE;
+    bool fine = pq.status(conn->handle) == CONNECTION_OK &&
+                pq.transactionStatus(conn->handle) == PQTRANS_IDLE;
     if (!fine)
         disconnect(conn);
     pthread_mutex_lock(&q->pool);
@@ -354,11 +395,11 @@ static void give(struct conn *conn)
 static enum err send_begin(struct ctx *c, struct conn *conn, struct tx *tx)
 {
     CLEANUP(result_done)
-    PGresult *r = PQexec(conn->handle, tx->write ? "BEGIN; " CLOCK
-                                                 : "BEGIN ISOLATION LEVEL REPEATABLE READ READ "
-                                                   "ONLY; " CLOCK);
-    if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) != 1 ||
-        !str_to_i64(str_of(PQgetvalue(r, 0, 0)), &tx->now.us))
+    PGresult *r = pq.exec(conn->handle, tx->write ? "BEGIN; " CLOCK
+                                                  : "BEGIN ISOLATION LEVEL REPEATABLE READ READ "
+                                                    "ONLY; " CLOCK);
+    if (pq.resultStatus(r) != PGRES_TUPLES_OK || pq.ntuples(r) != 1 ||
+        !str_to_i64(str_of(pq.getvalue(r, 0, 0)), &tx->now.us))
         return translate(c, conn->handle, r);
     return E_OK;
 }
@@ -369,7 +410,7 @@ static enum err pg_begin(struct ctx *c, struct db *db, struct tx *tx)
     struct conn *conn;
     TRY(take(c, db, &conn));
     enum err e = send_begin(c, conn, tx);
-    if (e != E_OK && PQstatus(conn->handle) == CONNECTION_BAD) {
+    if (e != E_OK && pq.status(conn->handle) == CONNECTION_BAD) {
         /* the server was restarted: whatever else lies in the pool is broken as well */
         disconnect(conn);
         pthread_mutex_lock(&q->pool);
@@ -397,10 +438,10 @@ static enum err pg_commit(struct tx *tx)
 {
     struct conn *conn = tx->conn;
     enum err e = tx->broken;
-    CLEANUP(result_done) PGresult *r = PQexec(conn->handle, e == E_OK ? "COMMIT" : "ROLLBACK");
+    CLEANUP(result_done) PGresult *r = pq.exec(conn->handle, e == E_OK ? "COMMIT" : "ROLLBACK");
     if (e == E_OK && !good(r))
         e = translate(tx->c, conn->handle, r);
-    else if (e == E_OK && strcmp(PQcmdStatus(r), "COMMIT") != 0)
+    else if (e == E_OK && strcmp(pq.cmdStatus(r), "COMMIT") != 0)
         e = fail(tx->c, E_INTERNAL, "the database undid the transaction");
     metric_add(M_db_commits, 1);
     metric_add(M_db_commit_members, 1);
@@ -410,7 +451,7 @@ static enum err pg_commit(struct tx *tx)
 
 static void pg_rollback(struct tx *tx)
 {
-    PQclear(PQexec(tx->conn->handle, tx->write ? "ROLLBACK" : "COMMIT"));
+    pq.clear(pq.exec(tx->conn->handle, tx->write ? "ROLLBACK" : "COMMIT"));
     give(tx->conn);
 }
 
@@ -421,18 +462,18 @@ static enum err check_server(struct ctx *c, struct conn *conn)
 {
     static const char *const must[] = {"synchronous_commit", "fsync", "full_page_writes"};
     CLEANUP(result_done)
-    PGresult *r = PQexec(conn->handle,
-                         "SELECT current_setting('synchronous_commit'), current_setting('fsync'), "
-                         "current_setting('full_page_writes'), current_setting('server_encoding')");
-    if (PQresultStatus(r) != PGRES_TUPLES_OK)
+    PGresult *r = pq.exec(
+        conn->handle, "SELECT current_setting('synchronous_commit'), current_setting('fsync'), "
+                      "current_setting('full_page_writes'), current_setting('server_encoding')");
+    if (pq.resultStatus(r) != PGRES_TUPLES_OK)
         return translate(c, conn->handle, r);
     for (int i = 0; i < (int)COUNT(must); i++)
-        if (strcmp(PQgetvalue(r, 0, i), "off") == 0)
+        if (strcmp(pq.getvalue(r, 0, i), "off") == 0)
             return fail(c, E_PRECONDITION,
                         "PostgreSQL runs with %s = off and may lose what was stored", must[i]);
-    if (strcmp(PQgetvalue(r, 0, 3), "UTF8") != 0)
+    if (strcmp(pq.getvalue(r, 0, 3), "UTF8") != 0)
         return fail(c, E_PRECONDITION, "the PostgreSQL database is encoded in %s; Cove needs UTF8",
-                    PQgetvalue(r, 0, 3));
+                    pq.getvalue(r, 0, 3));
     return E_OK;
 }
 
@@ -459,6 +500,8 @@ static enum err pg_open(struct ctx *c, const struct db_options *o, struct db *db
     pthread_mutex_init(&q->pool, NULL);
     pthread_cond_init(&q->freed, NULL);
     db->state = q;
+    _Static_assert(sizeof pq == sizeof(void *) * COUNT(pq_names), "one pointer for each name");
+    TRY(late_load(c, "libpq.so.5", pq_names, COUNT(pq_names), (void **)&pq));
     TRY(take(c, db, &conn));
     enum err e = check_server(c, conn);
     give(conn);

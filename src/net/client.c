@@ -69,8 +69,6 @@ enum err client_new(struct ctx *c, const struct client_options *o, struct client
        alone, since it would change them for all threads on every call */
     if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL)
         (void)signal(SIGPIPE, SIG_IGN);
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return fail(c, E_INTERNAL, "libcurl does not start");
     if (o->ca_file.n && fd_read_file(c, o->ca_file, CA_FILE_MAX, &ca) != E_OK)
         return fail(c, E_BAD_REQUEST, "outbound.ca_file: cannot read %.*s", STR(o->ca_file));
     struct outbound policy;
@@ -95,7 +93,6 @@ void client_free(struct client *cl)
     handles_free(cl->handles);
     outbound_release(&cl->policy);
     free(cl);
-    curl_global_cleanup();
 }
 
 /* Fails a transfer from inside a callback; the value makes libcurl stop. */
@@ -199,7 +196,7 @@ static size_t head_done(struct transfer *t, size_t n)
     /* some servers send an error's body to a HEAD; on a kept connection it would be taken for the
        next answer. 401 and 404 are too common to pay for a new connection each time */
     if (call->method == HTTP_HEAD && t->status >= 400 && t->status != 401 && t->status != 404)
-        curl_easy_setopt(t->h->easy, CURLOPT_FORBID_REUSE, 1L);
+        curl.easy_setopt(t->h->easy, CURLOPT_FORBID_REUSE, 1L);
     if (!t->stream)
         return n;
     int64_t before = clock_mono_ms();
@@ -297,7 +294,7 @@ static bool harmless(struct str name)
 
 static bool add_line(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *more = curl_slist_append(*list, line);
+    struct curl_slist *more = curl.slist_append(*list, line);
     if (more)
         *list = more;
     return more != NULL;
@@ -334,42 +331,42 @@ static const char *method_text(enum http_method m)
 static void set_method(CURL *e, const struct client_call *call)
 {
     if (call->method == HTTP_HEAD) {
-        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        curl.easy_setopt(e, CURLOPT_NOBODY, 1L);
         return;
     }
     if (call->method == HTTP_GET) {
-        curl_easy_setopt(e, CURLOPT_HTTPGET, 1L);
+        curl.easy_setopt(e, CURLOPT_HTTPGET, 1L);
         return;
     }
     if (call->body.n || call->method == HTTP_POST || call->method == HTTP_PUT) {
-        curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDS, call->body.n ? call->body.p : "");
+        curl.easy_setopt(e, CURLOPT_POST, 1L);
+        curl.easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+        curl.easy_setopt(e, CURLOPT_POSTFIELDS, call->body.n ? call->body.p : "");
     }
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method_text(call->method));
+    curl.easy_setopt(e, CURLOPT_CUSTOMREQUEST, method_text(call->method));
 }
 
 static void set_callbacks(CURL *e, struct transfer *t)
 {
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_data);
-    curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
-    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
-    curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_error);
+    curl.easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    curl.easy_setopt(e, CURLOPT_HEADERDATA, t);
+    curl.easy_setopt(e, CURLOPT_WRITEFUNCTION, on_data);
+    curl.easy_setopt(e, CURLOPT_WRITEDATA, t);
+    curl.easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl.easy_setopt(e, CURLOPT_OPENSOCKETDATA, t);
+    curl.easy_setopt(e, CURLOPT_PREREQFUNCTION, on_request);
+    curl.easy_setopt(e, CURLOPT_PREREQDATA, t);
+    curl.easy_setopt(e, CURLOPT_ERRORBUFFER, t->curl_error);
 }
 
 static void set_tls(CURL *e, const struct handle *h)
 {
-    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, h->insecure ? 0L : 1L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, h->insecure ? 0L : 2L);
+    curl.easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl.easy_setopt(e, CURLOPT_SSL_VERIFYPEER, h->insecure ? 0L : 1L);
+    curl.easy_setopt(e, CURLOPT_SSL_VERIFYHOST, h->insecure ? 0L : 2L);
     if (h->ca) {
         struct curl_blob blob = {.data = h->ca, .len = h->ca_n, .flags = CURL_BLOB_NOCOPY};
-        curl_easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
+        curl.easy_setopt(e, CURLOPT_CAINFO_BLOB, &blob);
     }
 }
 
@@ -377,28 +374,28 @@ static void set_up(struct transfer *t, struct curl_slist *headers)
 {
     CURL *e = t->h->easy;
     const struct client_call *call = t->call;
-    curl_easy_reset(e); /* keeps connections and sessions */
-    curl_easy_setopt(e, CURLOPT_URL, str_c(&t->c->mem, url_text(&t->c->mem, t->url)));
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(e, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
-    curl_easy_setopt(e, CURLOPT_USERAGENT, "cove/" COVE_VERSION);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(e, CURLOPT_UNRESTRICTED_AUTH, 0L);
-    curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(e, CURLOPT_NOPROXY, ""); /* decided here; "" also shuts out the environment */
-    curl_easy_setopt(e, CURLOPT_PROXY, t->proxied ? t->cl->policy.proxy : "");
-    curl_easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a hanging resolver does not hold us */
-    curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
+    curl.easy_reset(e); /* keeps connections and sessions */
+    curl.easy_setopt(e, CURLOPT_URL, str_c(&t->c->mem, url_text(&t->c->mem, t->url)));
+    curl.easy_setopt(e, CURLOPT_HTTPHEADER, headers);
+    curl.easy_setopt(e, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+    curl.easy_setopt(e, CURLOPT_USERAGENT, "cove/" COVE_VERSION);
+    curl.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl.easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl.easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+    curl.easy_setopt(e, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    curl.easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl.easy_setopt(e, CURLOPT_UNRESTRICTED_AUTH, 0L);
+    curl.easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl.easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    curl.easy_setopt(e, CURLOPT_NOPROXY, ""); /* decided here; "" also shuts out the environment */
+    curl.easy_setopt(e, CURLOPT_PROXY, t->proxied ? t->cl->policy.proxy : "");
+    curl.easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a hanging resolver does not hold us */
+    curl.easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(call->connect_ms > 0 ? call->connect_ms : 3000));
     if (call->sink)
-        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 512L << 10);
+        curl.easy_setopt(e, CURLOPT_BUFFERSIZE, 512L << 10);
     set_callbacks(e, t);
     set_tls(e, t->h);
     set_method(e, call);
@@ -441,21 +438,21 @@ static enum err drive(struct transfer *t, CURLcode *result)
     int running = 1;
     const char *what = "";
     *result = CURLE_FAILED_INIT;
-    if (curl_multi_add_handle(t->h->multi, t->h->easy) != CURLM_OK)
+    if (curl.multi_add_handle(t->h->multi, t->h->easy) != CURLM_OK)
         return fail(t->c, E_INTERNAL, "libcurl refuses a transfer");
     bool late = false;
-    while (curl_multi_perform(t->h->multi, &running) == CURLM_OK && running) {
+    while (curl.multi_perform(t->h->multi, &running) == CURLM_OK && running) {
         int64_t left = time_left(t, &what);
         late = left <= 0;
         if (late)
             break;
-        curl_multi_poll(t->h->multi, NULL, 0, (int)i64_min(left, 1000), NULL);
+        curl.multi_poll(t->h->multi, NULL, 0, (int)i64_min(left, 1000), NULL);
     }
     int queued;
-    for (CURLMsg *m; (m = curl_multi_info_read(t->h->multi, &queued));)
+    for (CURLMsg *m; (m = curl.multi_info_read(t->h->multi, &queued));)
         if (m->msg == CURLMSG_DONE)
             *result = m->data.result;
-    curl_multi_remove_handle(t->h->multi, t->h->easy);
+    curl.multi_remove_handle(t->h->multi, t->h->easy);
     if (late && *result == CURLE_FAILED_INIT)
         return fail(t->c, E_UPSTREAM_TIMEOUT, "%.*s: %s", STR(t->url->host), what);
     return E_OK;
@@ -482,13 +479,13 @@ static enum err outcome(struct transfer *t, CURLcode rc)
         return fail(c, E_UPSTREAM_TIMEOUT, "%.*s: no connection in time", STR(host));
     if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE)
         return fail(c, E_UPSTREAM, "%.*s: its certificate is not trusted: %s", STR(host),
-                    t->curl_error[0] ? t->curl_error : curl_easy_strerror(rc));
-    return fail(c, E_UPSTREAM, "%.*s: %s", STR(host), curl_easy_strerror(rc));
+                    t->curl_error[0] ? t->curl_error : curl.easy_strerror(rc));
+    return fail(c, E_UPSTREAM, "%.*s: %s", STR(host), curl.easy_strerror(rc));
 }
 
 static void slist_done(struct curl_slist **list)
 {
-    curl_slist_free_all(*list);
+    curl.slist_free_all(*list);
 }
 
 static enum err run_hop(struct transfer *t, bool crossed)
@@ -498,7 +495,7 @@ static enum err run_hop(struct transfer *t, bool crossed)
     set_up(t, headers);
     CURLcode rc;
     enum err e = drive(t, &rc);
-    curl_easy_reset(t->h->easy); /* no pointer into this stack frame stays behind */
+    curl.easy_reset(t->h->easy); /* no pointer into this stack frame stays behind */
     return e == E_OK ? outcome(t, rc) : e;
 }
 

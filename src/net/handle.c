@@ -65,9 +65,9 @@ struct handles *handles_new(struct str ca_text)
 static void handle_close(struct handle *h)
 {
     if (h->easy)
-        curl_easy_cleanup(h->easy);
+        curl.easy_cleanup(h->easy);
     if (h->multi)
-        curl_multi_cleanup(h->multi);
+        curl.multi_cleanup(h->multi);
     free(h->ca);
     free(h);
 }
@@ -215,7 +215,7 @@ static bool load_ca(struct handles *hs, const struct client_target *target, stru
     if (target->ca_pem.n == 0 && hs->ca_n == 0)
         return true;
     struct ctx c = {0};
-    const char *path = curl_version_info(CURLVERSION_NOW)->cainfo;
+    const char *path = curl.version_info(CURLVERSION_NOW)->cainfo;
     struct str system = NO_STR;
     if (fd_read_file(&c, str_of(path ? path : "/etc/ssl/certs/ca-certificates.crt"), CA_FILE_MAX,
                      &system) != E_OK)
@@ -243,13 +243,13 @@ static struct handle *handle_new(struct handles *hs, const struct client_target 
     h->epoch = target->epoch;
     h->insecure = target->insecure;
     h->declared = target->declared;
-    h->easy = curl_easy_init();
-    h->multi = curl_multi_init();
+    h->easy = curl.easy_init();
+    h->multi = curl.multi_init();
     if (!h->easy || !h->multi || !load_ca(hs, target, h)) {
         handle_close(h);
         return NULL;
     }
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L);
+    curl.multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 4L);
     return h;
 }
 
@@ -265,6 +265,7 @@ enum err handle_acquire(struct ctx *c, struct handles *hs, const struct client_t
                         bool stream, struct handle **out)
 {
     struct handle *doomed = NULL, *h = NULL;
+    TRY(curl_ready(c));
     pthread_mutex_lock(&hs->lock);
     sweep(hs, &doomed);
     struct pool *p = pool_get(hs, target->endpoint_id);

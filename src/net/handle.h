@@ -7,8 +7,7 @@
 #define NET_HANDLE_H
 
 #include "net/client.h"
-
-#include <curl/curl.h>
+#include "net/curl.h"
 
 #define STREAMS_PER_ENDPOINT 64 /* bodies that go to a sink */
 #define CALLS_PER_ENDPOINT 32   /* everything short; so that streams never starve a HEAD */

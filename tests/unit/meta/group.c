@@ -148,11 +148,13 @@ TEST(readers_see_what_was_acknowledged)
 /* A spoiled transaction cannot be committed, on either engine. */
 TEST(spoiled)
 {
-    struct user same = {.username = S("admin")};
+    struct user one = {.username = S("one"), .email = S("a@example.org")};
+    struct user same = {.username = S("two"), .email = S("a@example.org")};
     struct str v;
     struct tx tx = {0};
     OK(tx_begin(&e->c, &tx));
     OK(value_set(&e->c, S("half"), S("v")));
+    OK(user_insert(&e->c, &one));
     IS(E_CONFLICT, user_insert(&e->c, &same));
     IS(E_CONFLICT, value_set(&e->c, S("other"), S("v")));
     IS(E_CONFLICT, tx_commit(&tx));
