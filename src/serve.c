@@ -241,6 +241,7 @@ static enum err start(struct life *l)
     l->sv.settings = &l->settings;
     l->c.sv = &l->sv;
     settle_log(&l->settings);
+    TRY(crypt_begin(&l->c));
     TRY(log_start(&l->c));
     TRY(open_data(l));
     TRY(declared_reconcile(&l->c));

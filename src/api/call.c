@@ -9,6 +9,7 @@
 #include "api/accesslog.h"
 #include "api/dispatch.h"
 #include "base/codec.h"
+#include "base/heap.h"
 #include "meta/list.h"
 #include "rule/settings.h"
 
@@ -145,6 +146,11 @@ void call_header(struct call *r, const char *name, const char *fmt, ...)
 enum err reply_now(struct call *r, int status)
 {
     assert(!r->replied);
+    bool made = r->reply.body.kind == BODY_BYTES || r->reply.body.kind == BODY_NONE;
+    if (status < 400 && made && heap_refused()) { /* what was made without memory may be a part */
+        r->reply = (struct reply){.body.fd = -1};
+        return fail(r->c, E_UNAVAILABLE, "out of memory");
+    }
     r->replied = true;
     tx_end(&r->tx);
     r->reply.status = status;

@@ -12,6 +12,7 @@
 #include "api/error.h"
 #include "api/token.h"
 #include "base/crypt.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "meta/store.h"
 #include "rule/settings.h"
@@ -344,6 +345,8 @@ void api_handle(struct http_request *http, void *arg)
     c.actor = S("anonymous");
     r.reply.body.fd = -1;
     enum err e = handle(&r);
+    if (e != E_OK && heap_refused())
+        e = fail(&c, E_UNAVAILABLE, "out of memory");
     if (e != E_OK && r.replied)
         log_error("api", "%.*s: after the reply: %s", STR(c.request_id), c.msg);
     if (!r.replied) {

@@ -1,6 +1,13 @@
-/* Arena: a chain of blocks, the newest one open. Large items get a block of their own. */
+/*
+ * Arena: a chain of blocks, the newest one open. Large items get a block of their own. When the
+ * heap has nothing, blocks come from a reserve, so that who is under way comes to an end; pages of
+ * it that were never needed cost nothing.
+ */
 #include "base/arena.h"
 
+#include "base/heap.h"
+
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +17,45 @@ struct arena_block {
     struct arena_block *next;
     _Alignas(16) char data[];
 };
+
+#define RESERVE_BLOCKS 128
+
+static struct {
+    pthread_mutex_t lock;
+    size_t fresh; /* how many were handed out at least once */
+    struct arena_block *free;
+    struct {
+        struct arena_block head;
+        _Alignas(16) char data[BLOCK_SIZE];
+    } blocks[RESERVE_BLOCKS];
+} reserve = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* NULL when it is used up. */
+static struct arena_block *reserve_take(void)
+{
+    heap_refuse();
+    pthread_mutex_lock(&reserve.lock);
+    struct arena_block *b = reserve.free;
+    if (b)
+        reserve.free = b->next;
+    else if (reserve.fresh < RESERVE_BLOCKS)
+        b = &reserve.blocks[reserve.fresh++].head;
+    pthread_mutex_unlock(&reserve.lock);
+    return b;
+}
+
+static void block_free(struct arena_block *b)
+{
+    uintptr_t at = (uintptr_t)b, low = (uintptr_t)reserve.blocks;
+    if (at < low || at >= low + sizeof reserve.blocks) {
+        free(b);
+        return;
+    }
+    pthread_mutex_lock(&reserve.lock);
+    b->next = reserve.free;
+    reserve.free = b;
+    pthread_mutex_unlock(&reserve.lock);
+}
 
 static size_t round_up(size_t n)
 {
@@ -25,6 +71,8 @@ static void *new_block(struct arena *a, size_t n, bool keep_open)
     if (cap > budget || a->used > budget - cap)
         return NULL;
     struct arena_block *b = malloc(sizeof *b + cap);
+    if (!b)
+        b = cap <= BLOCK_SIZE ? reserve_take() : NULL;
     if (!b)
         return NULL;
     b->next = a->blocks;
@@ -87,7 +135,7 @@ void arena_release(struct arena *a)
 {
     for (struct arena_block *b = a->blocks, *next; b; b = next) {
         next = b->next;
-        free(b);
+        block_free(b);
     }
     *a = (struct arena){.budget = a->budget};
 }

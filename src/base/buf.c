@@ -1,6 +1,8 @@
 /* One growable buffer: doubles until its cap, never measures first and fills later. */
 #include "base/buf.h"
 
+#include "base/heap.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +26,7 @@ char *buf_reserve(struct buf *b, size_t n)
             cap *= 2;
         char *p = realloc(b->p, cap);
         if (!p) {
+            heap_refuse();
             b->full = true;
             return NULL;
         }

@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/fd.h"
+#include "base/heap.h"
 #include "base/secret.h"
 
 #include <assert.h>
@@ -29,6 +30,16 @@
 static const char *readable(struct str s)
 {
     return s.p ? s.p : "";
+}
+
+enum err crypt_begin(struct ctx *c)
+{
+    EVP_MD *md = OSSL_LIB_CTX_get0_global_default() ? EVP_MD_fetch(NULL, "SHA256", NULL) : NULL;
+    if (!md)
+        return fail(c, E_INTERNAL,
+                    "OpenSSL cannot begin: no memory, or its installation is broken");
+    EVP_MD_free(md);
+    return E_OK;
 }
 
 static void from_kernel(void *p, size_t n)
@@ -163,14 +174,15 @@ uint64_t short_mac(const unsigned char key[SHORT_KEY_SIZE], struct str message)
     return mac;
 }
 
+/* Under another name until it is whole: a crash leaves no half of a key behind. */
 static enum err key_create(struct ctx *c, struct str path)
 {
     struct str hex = random_hex(&c->mem, KEY_SIZE);
-    int fd = open(str_c(&c->mem, path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    struct str fresh = str_fmt(&c->mem, "%.*s.new", STR(path));
+    CLEANUP(fd_done) int fd = open(fresh.p, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return fail_errno(c, E_INTERNAL, errno, "cannot create the key file %.*s", STR(path));
-    CLEANUP(fd_done) int guard = fd;
-    if (!fd_write_all(guard, hex.p, hex.n))
+    if (!fd_write_all(fd, hex.p, hex.n) || rename(fresh.p, str_c(&c->mem, path)) != 0)
         return fail_errno(c, E_INTERNAL, errno, "cannot write the key file %.*s", STR(path));
     return E_OK;
 }
@@ -186,14 +198,15 @@ enum err seal_key_settle(struct ctx *c, struct str path)
 enum err seal_key_load(struct ctx *c, struct str path, bool create, struct seal_key *out)
 {
     const char *name = str_c(&c->mem, path);
-    bool missing = create && access(name, F_OK) != 0 && errno == ENOENT;
+    struct stat st;
+    /* an empty one is what a power cut leaves of a file that was never settled */
+    bool missing = create && (stat(name, &st) != 0 ? errno == ENOENT : st.st_size == 0);
     if (missing)
         TRY(key_create(c, path));
     struct str text;
     TRY(fd_read_file(c, path, 4096, &text));
     while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
         text.n--;
-    struct stat st;
     if (stat(name, &st) != 0 || (st.st_mode & 077) != 0)
         return fail(c, E_INTERNAL, "key file %.*s must not be open to others (chmod 600)",
                     STR(path));
@@ -219,8 +232,10 @@ struct str seal(struct arena *a, const struct seal_key *key, struct str label, s
         EVP_EncryptUpdate(e, NULL, &n, (const unsigned char *)label.p, (int)label.n) != 1 ||
         EVP_EncryptUpdate(e, body, &n, (const unsigned char *)plain.p, (int)plain.n) != 1 ||
         EVP_EncryptFinal_ex(e, body + n, &n) != 1 ||
-        EVP_CIPHER_CTX_ctrl(e, EVP_CTRL_GCM_GET_TAG, TAG_SIZE, body + plain.n) != 1)
-        abort();
+        EVP_CIPHER_CTX_ctrl(e, EVP_CTRL_GCM_GET_TAG, TAG_SIZE, body + plain.n) != 1) {
+        heap_refuse(); /* nothing else can fail here; no transaction is committed now */
+        return NO_STR;
+    }
     return (struct str){(const char *)box, NONCE_SIZE + plain.n + TAG_SIZE};
 }
 

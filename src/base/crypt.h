@@ -21,6 +21,10 @@ void sha256(struct str message, unsigned char out[MAC_SIZE]);
 /* SipHash-2-4: for tables that strangers fill, where nobody may choose a place. */
 uint64_t short_mac(const unsigned char key[SHORT_KEY_SIZE], struct str message);
 
+/* Once, before any other use of OpenSSL in the process: what fails in its own beginning is not told
+   later but ends in a crash. E_INTERNAL. */
+enum err crypt_begin(struct ctx *c);
+
 #define KEY_SIZE 32
 struct seal_key {
     unsigned char bytes[KEY_SIZE];
@@ -31,7 +35,8 @@ struct seal_key {
 enum err seal_key_load(struct ctx *c, struct str path, bool create, struct seal_key *out);
 /* Makes a new key file durable; its directory is the caller's. */
 enum err seal_key_settle(struct ctx *c, struct str path);
-/* AES-256-GCM with a random nonce; label binds the box to its place ("endpoint:7"). */
+/* AES-256-GCM with a random nonce; label binds the box to its place ("endpoint:7"). Empty when
+   there is no memory: then no transaction of this thread is committed (base/heap.h). */
 struct str seal(struct arena *a, const struct seal_key *key, struct str label, struct str plain);
 enum err seal_open(struct ctx *c, const struct seal_key *key, struct str label, struct str box,
                    struct str *out);

@@ -1,6 +1,8 @@
 /* Open addressing with linear probing and backward-shift removal, at most 3/4 full. */
 #include "base/map.h"
 
+#include "base/heap.h"
+
 #include "base/crypt.h"
 
 #include <stdlib.h>
@@ -48,8 +50,10 @@ static bool grow(struct map *m)
     if (!bigger.seed)
         random_fill(&bigger.seed, sizeof bigger.seed);
     bigger.entries = calloc(bigger.cap, sizeof *bigger.entries);
-    if (!bigger.entries)
+    if (!bigger.entries) {
+        heap_refuse();
         return false;
+    }
     for (size_t i = 0; i < m->cap; i++)
         if (m->entries[i].key) {
             struct str key = {m->entries[i].key, m->entries[i].key_n};

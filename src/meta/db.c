@@ -11,10 +11,12 @@
 #include "meta/driver.h"
 
 #include "base/fd.h"
+#include "base/heap.h"
 #include "base/metric.h"
 #include "meta/store.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +99,8 @@ static void leave(struct tx *tx)
 enum err tx_commit(struct tx *tx)
 {
     assert(tx->open && tx->write);
+    if (heap_refused()) /* what was written without memory may be a part; tx_end rolls back */
+        return fail(tx->c, E_UNAVAILABLE, "out of memory");
     leave(tx);
     return tx->c->sv->db->driver->commit(tx);
 }
@@ -152,23 +156,25 @@ static enum err next(struct cursor *cur, bool *row)
     return spoil(cur->c->tx, cur->conn->db->driver->next(cur, row));
 }
 
-static void map_columns(struct cursor *cur, const struct field *fields)
+static enum err map_columns(struct cursor *cur, const struct field *fields)
 {
     struct stmt *s = cur->stmt;
     const struct driver *d = cur->conn->db->driver;
     if (s->fields == fields)
-        return;
+        return E_OK;
     int columns = d->columns(cur);
     if (!s->map || columns != s->columns) {
         free((void *)s->map);
+        s->fields = NULL;
         s->map = calloc((size_t)columns + 1, sizeof *s->map);
         if (!s->map)
-            abort();
+            return fail_errno(cur->c, E_UNAVAILABLE, ENOMEM, "columns");
     }
     s->columns = columns;
     for (int i = 0; i < columns; i++)
         s->map[i] = field_by_name(fields, str_of(d->column(cur, i)));
     s->fields = fields;
+    return E_OK;
 }
 
 /* A comma list of numbers. */
@@ -187,9 +193,11 @@ static void fill_numbers(struct ctx *c, struct str text, struct i64s *out)
 }
 
 /* A JSON array of texts, written by us. */
-static void fill_texts(struct ctx *c, struct str text, struct strs *out)
+static enum err fill_texts(struct ctx *c, struct str text, struct strs *out)
 {
     CLEANUP(json_done) json_t *array = json_loadb(text.p, text.n, 0, NULL);
+    if (!array)
+        return fail(c, E_INTERNAL, "a list in the database cannot be read");
     size_t n = json_array_size(array);
     out->items = arena_alloc(&c->mem, n * sizeof *out->items);
     for (out->count = 0; out->count < n; out->count++) {
@@ -198,9 +206,10 @@ static void fill_texts(struct ctx *c, struct str text, struct strs *out)
             str_dup(&c->mem, (struct str){json_is_string(v) ? json_string_value(v) : "",
                                           json_is_string(v) ? json_string_length(v) : 0});
     }
+    return E_OK;
 }
 
-static void fill_value(struct cursor *cur, int i, const struct field *f, void *at)
+static enum err fill_value(struct cursor *cur, int i, const struct field *f, void *at)
 {
     const struct driver *d = cur->conn->db->driver;
     struct ctx *c = cur->c;
@@ -210,23 +219,25 @@ static void fill_value(struct cursor *cur, int i, const struct field *f, void *a
     case F_TIME: *(struct timestamp *)at = (struct timestamp){d->number(cur, i)}; break;
     case F_STR: *(struct str *)at = str_dup(&c->mem, d->bytes(cur, i)); break;
     case F_JSON: ((struct raw_json *)at)->text = str_dup(&c->mem, d->bytes(cur, i)); break;
-    case F_STRS: fill_texts(c, d->bytes(cur, i), at); break;
+    case F_STRS: return fill_texts(c, d->bytes(cur, i), at);
     case F_I64S: fill_numbers(c, d->bytes(cur, i), at); break;
     case F_OBJECT:
     case F_REF:
     case F_LIST:
     case F_NONE: assert(false && "a field that cannot be a column"); break;
     }
+    return E_OK;
 }
 
-static void fill_row(struct cursor *cur, const struct field *fields, void *out)
+static enum err fill_row(struct cursor *cur, const struct field *fields, void *out)
 {
-    map_columns(cur, fields);
+    TRY(map_columns(cur, fields));
     for (int i = 0; i < cur->stmt->columns; i++) {
         const struct field *f = cur->stmt->map[i];
         if (f && !cur->conn->db->driver->is_null(cur, i))
-            fill_value(cur, i, f, (char *)out + f->off);
+            TRY(fill_value(cur, i, f, (char *)out + f->off));
     }
+    return E_OK;
 }
 
 enum err sql_run(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
@@ -251,8 +262,7 @@ enum err sql_row(struct ctx *c, const struct sql *s, const struct arg *args, siz
     TRY(next(&cur, &row));
     if (!row)
         return E_NOT_FOUND;
-    fill_row(&cur, fields, out);
-    return E_OK;
+    return fill_row(&cur, fields, out);
 }
 
 enum err sql_rows(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
@@ -277,7 +287,7 @@ enum err sql_rows(struct ctx *c, const struct sql *s, const struct arg *args, si
             items = more;
             cap = wider;
         }
-        fill_row(&cur, fields, items + count * each);
+        TRY(fill_row(&cur, fields, items + count * each));
         count++;
     }
     *out = (struct list){items, count};

@@ -286,10 +286,14 @@ static enum err add_behind(struct ctx *c, struct builder *b, const struct order 
     return E_OK;
 }
 
-static struct sql sql_of(struct ctx *c, const struct builder *b)
+/* A text that did not fit is never run: it might say something else. */
+static enum err sql_of(struct ctx *c, const struct builder *b, struct sql *out)
 {
+    if (b->text.full)
+        return fail(c, E_BAD_REQUEST, "q: too long");
     const char *text = str_c(&c->mem, buf_view(&b->text));
-    return (struct sql){text, text};
+    *out = (struct sql){text, text};
+    return E_OK;
 }
 
 static enum err begin_text(struct ctx *c, struct builder *b, const struct list_spec *spec,
@@ -322,7 +326,8 @@ static enum err count_rows(struct ctx *c, const struct list_spec *spec, const st
         TRY(add_arg(c, &b, A_I(LIST_COUNT_MAX + 1)));
         buf_str(&b.text, S(") AS counted"));
     }
-    struct sql s = sql_of(c, &b);
+    struct sql s;
+    TRY(sql_of(c, &b, &s));
     return sql_i64(c, &s, b.args, b.count, total);
 }
 
@@ -364,7 +369,8 @@ enum err list_rows(struct ctx *c, const struct list_spec *spec, const struct lis
         TRY(count_rows(c, spec, q, fields, &count));
     if (paged)
         TRY(add_page(c, &b, q));
-    struct sql s = sql_of(c, &b);
+    struct sql s;
+    TRY(sql_of(c, &b, &s));
     TRY(sql_rows(c, &s, b.args, b.count, fields, each, &rows));
     if (q->by_cursor && q->next && rows.count && (int64_t)rows.count == q->page_size)
         *q->next = cursor_of(c, &order, (const char *)rows.items + (rows.count - 1) * each);

@@ -296,9 +296,11 @@ static const char settings[] =
 static enum err connect_to(struct ctx *c, struct db *db, struct conn **out)
 {
     struct postgres *q = db->state;
-    static const char *const keys[] = {"dbname",           "application_name", "client_encoding",
-                                       "tcp_user_timeout", "keepalives_idle",  NULL};
-    const char *const values[] = {q->url, "cove", "UTF8", "10000", "10", NULL};
+    /* Kerberos is asked for by the URL or not at all: libpq would look for a ticket each time */
+    static const char *const keys[] = {
+        "gssencmode",      "dbname", "application_name", "client_encoding", "tcp_user_timeout",
+        "keepalives_idle", NULL};
+    const char *const values[] = {"disable", q->url, "cove", "UTF8", "10000", "10", NULL};
     struct conn *conn = calloc(1, sizeof *conn);
     if (!conn)
         return fail(c, E_UNAVAILABLE, "out of memory");
@@ -495,8 +497,10 @@ static enum err pg_open(struct ctx *c, const struct db_options *o, struct db *db
 {
     struct postgres *q = calloc(1, sizeof *q);
     struct conn *conn;
-    if (!q || !(q->url = strndup(o->url.p, o->url.n)))
-        abort();
+    if (!q || !(q->url = strndup(o->url.p, o->url.n))) {
+        free(q);
+        return fail_errno(c, E_INTERNAL, ENOMEM, "the database");
+    }
     pthread_mutex_init(&q->pool, NULL);
     pthread_cond_init(&q->freed, NULL);
     db->state = q;

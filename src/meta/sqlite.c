@@ -143,8 +143,11 @@ static enum err lite_prepare(struct ctx *c, struct conn *conn, const char *text,
     sqlite3_stmt *handle;
     char *plain = translate_text(text);
     struct stmt *s = calloc(1, sizeof *s);
-    if (!plain || !s)
-        abort();
+    if (!plain || !s) {
+        free(plain);
+        free(s);
+        return fail_errno(c, E_UNAVAILABLE, ENOMEM, "a statement");
+    }
     int code = sqlite3_prepare_v3(conn->handle, plain, -1,
                                   place >= 0 ? SQLITE_PREPARE_PERSISTENT : 0, &handle, NULL);
     free(plain);
@@ -686,8 +689,11 @@ static enum err lite_open(struct ctx *c, const struct db_options *o, struct db *
     struct sqlite *q = calloc(1, sizeof *q);
     struct str path = str_fmt(&c->mem, "%.*s/cove.db", STR(o->data));
     char *own = strdup(path.p);
-    if (!q || !own)
-        abort();
+    if (!q || !own) {
+        free(q);
+        free(own);
+        return fail_errno(c, E_INTERNAL, ENOMEM, "the database");
+    }
     q->path = (struct str){own, path.n};
     q->lock = -1;
     q->last = &q->first;

@@ -226,7 +226,7 @@ enum err pool_new(struct ctx *c, const struct pool_options *o, struct pool **out
 {
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
-        abort();
+        return fail_errno(c, E_INTERNAL, ENOMEM, "the workers");
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "net/conn.h"
@@ -406,6 +407,7 @@ static void call_handler(struct connection *conn, const struct head *head,
     conn_body_begin(conn, head->content_length, head->expect_continue);
     atomic_store(&conn->deadline_ms, 0);
     metric_add(M_http_in_flight, 1);
+    heap_forget();
     s->handle(&r, s->arg);
     if (!conn->replied) {
         log_error("net", "no reply to %.*s %.*s", STR(r.method_text), STR(r.path));
@@ -686,8 +688,10 @@ static void server_done(struct server **s)
 enum err server_new(struct ctx *c, const struct server_options *o, struct server **out)
 {
     CLEANUP(server_done) struct server *s = calloc(1, sizeof *s);
-    if (!s || !(s->listeners = calloc(o->listener_count + 1, sizeof *s->listeners)))
-        abort();
+    if (!s || !(s->listeners = calloc(o->listener_count + 1, sizeof *s->listeners))) {
+        free(TAKE(s));
+        return fail_errno(c, E_INTERNAL, ENOMEM, "the server");
+    }
     pthread_mutex_init(&s->lock, NULL);
     signal(SIGPIPE, SIG_IGN); /* sendfile and OpenSSL know no MSG_NOSIGNAL */
     s->max_threads = o->max_threads > 0 ? o->max_threads : 4096;

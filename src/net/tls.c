@@ -6,6 +6,7 @@
  */
 #include "net/tls.h"
 
+#include <errno.h>
 #include <openssl/err.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -61,8 +62,12 @@ enum err tls_new(struct ctx *c, struct str cert_path, struct str key_path, struc
     SSL_CTX *context;
     TRY(build(c, cert, key, &context));
     struct tls *t = calloc(1, sizeof *t);
-    if (!t || !(t->cert_path = strdup(cert)) || !(t->key_path = strdup(key)))
-        abort();
+    if (!t || !(t->cert_path = strdup(cert)) || !(t->key_path = strdup(key))) {
+        free(t ? t->cert_path : NULL);
+        free(t);
+        SSL_CTX_free(context);
+        return fail_errno(c, E_INTERNAL, ENOMEM, "the certificate");
+    }
     pthread_mutex_init(&t->lock, NULL);
     t->context = context;
     *out = t;

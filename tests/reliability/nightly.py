@@ -55,12 +55,12 @@ def ci(quick):
 
 @row("kill -9 under mixed load: 0 lost (SQLite)")
 def kills_sqlite(quick):
-    return script("crashloop.py", "--db", "sqlite", "--kills", 10 if quick else 250)
+    return script("crashloop.py", "--db", "sqlite", "--kills", 10 if quick else 250, "--pushes", 22)
 
 
 @row("kill -9 under mixed load: 0 lost (PostgreSQL)")
 def kills_postgres(quick):
-    return script("crashloop.py", "--db", "postgres", "--kills", 10 if quick else 250)
+    return script("crashloop.py", "--db", "postgres", "--kills", 10 if quick else 260, "--pushes", 22)
 
 
 @row("power cuts: 0 lost")
@@ -73,9 +73,24 @@ def order(quick):
     return script("syscallsweep.py", "--order", 10 if quick else 300)
 
 
-@row("a fault at each persistence call: no false 2xx, no crash, 0 lost")
+@row("a fault at each persistence call: no false 2xx, no crash, 0 lost (SQLite)")
 def syscalls(quick):
     return script("syscallsweep.py", "--every", 30 if quick else 1)
+
+
+@row("a fault at each persistence call: no false 2xx, no crash, 0 lost (PostgreSQL)")
+def syscalls_postgres(quick):
+    return script("syscallsweep.py", "--db", "postgres", "--every", 30 if quick else 1)
+
+
+@row("no memory at each allocation: no false 2xx, no crash, 0 lost (SQLite)")
+def memory(quick):
+    return script("allocsweep.py", *(["--every", 50] if quick else []))
+
+
+@row("no memory at each allocation: no false 2xx, no crash, 0 lost (PostgreSQL)")
+def memory_postgres(quick):
+    return script("allocsweep.py", "--db", "postgres", *(["--every", 50] if quick else []))
 
 
 @row("pushes against GC every 50 ms, grace 0: 0 failed, 0 lost (SQLite)")

@@ -1,6 +1,7 @@
 /* The list of errors, and the reason in words. */
 #include "base/ctx.h"
 
+#include "base/heap.h"
 #include "check.h"
 
 #include <errno.h>
@@ -37,11 +38,29 @@ static void reasons(void **state)
     assert_int_equal(strlen(c.msg), sizeof c.msg - 1);
 }
 
+/* Whoever could only say "it did not fit" or "not there": memory was what was missing. */
+static void no_memory(void **state)
+{
+    (void)state;
+    struct ctx c = {.status = 404};
+    heap_refuse();
+    assert_int_equal(fail(&c, E_NOT_FOUND, "no such thing"), E_UNAVAILABLE);
+    assert_string_equal(c.msg, "out of memory, try again");
+    assert_true(c.retry_after > 0 && c.status == 0);
+    assert_int_equal(fail_errno(&c, E_INTERNAL, EIO, "x"), E_UNAVAILABLE);
+    ctx_release(&c);
+    assert_false(heap_refused());
+    assert_int_equal(fail(&c, E_NOT_FOUND, "no such thing"), E_NOT_FOUND);
+    assert_int_equal(fail_errno(&c, E_INTERNAL, ENOMEM, "x"), E_UNAVAILABLE);
+    ctx_release(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(list),
         cmocka_unit_test(reasons),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
