@@ -305,6 +305,14 @@ static void block_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a full disk */
 }
 
+/* What waits for an upstream waits no longer. */
+static void abandon(void *arg)
+{
+    struct life *l = arg;
+    client_stop(l->sv.client);
+    flights_stop(l->sv.flights);
+}
+
 static void stop(struct life *l)
 {
     if (l->admin_running)
@@ -368,7 +376,8 @@ int serve(struct str config)
     }
     api_set_ready(l.api, true);
     say_ready(&l, since);
-    bool ended = server_run(l.server);
+    bool ended = server_run(l.server, abandon, &l);
+    abandon(&l);
     pthread_join(l.signals, NULL);
     ended = refresher_stop(l.refresher) && ended;
     ended = worker_stop(l.worker) && ended;

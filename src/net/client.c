@@ -17,6 +17,7 @@
 #include "net/outbound.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,10 +30,12 @@
 #define ERROR_BODY_MAX ((size_t)64 << 10)
 #define STALL_BYTES 1024 /* a second */
 #define CA_FILE_MAX ((size_t)8 << 20)
+#define LOOK_MS 250 /* how often a transfer that waits looks whether the process ends */
 
 struct client {
     struct outbound policy;
     struct handles *handles;
+    atomic_bool stopped;
 };
 
 struct transfer { /* one hop */
@@ -93,6 +96,12 @@ void client_free(struct client *cl)
     handles_free(cl->handles);
     outbound_release(&cl->policy);
     free(cl);
+}
+
+void client_stop(struct client *cl)
+{
+    if (cl)
+        atomic_store(&cl->stopped, true);
 }
 
 /* Fails a transfer from inside a callback; the value makes libcurl stop. */
@@ -440,19 +449,22 @@ static enum err drive(struct transfer *t, CURLcode *result)
     *result = CURLE_FAILED_INIT;
     if (curl.multi_add_handle(t->h->multi, t->h->easy) != CURLM_OK)
         return fail(t->c, E_INTERNAL, "libcurl refuses a transfer");
-    bool late = false;
+    bool late = false, stopped = false;
     while (curl.multi_perform(t->h->multi, &running) == CURLM_OK && running) {
         int64_t left = time_left(t, &what);
         late = left <= 0;
-        if (late)
+        stopped = atomic_load_explicit(&t->cl->stopped, memory_order_relaxed);
+        if (late || stopped)
             break;
-        curl.multi_poll(t->h->multi, NULL, 0, (int)i64_min(left, 1000), NULL);
+        curl.multi_poll(t->h->multi, NULL, 0, (int)i64_min(left, LOOK_MS), NULL);
     }
     int queued;
     for (CURLMsg *m; (m = curl.multi_info_read(t->h->multi, &queued));)
         if (m->msg == CURLMSG_DONE)
             *result = m->data.result;
     curl.multi_remove_handle(t->h->multi, t->h->easy);
+    if (stopped && *result == CURLE_FAILED_INIT)
+        return fail(t->c, E_UNAVAILABLE, "%.*s: the server ends", STR(t->url->host));
     if (late && *result == CURLE_FAILED_INIT)
         return fail(t->c, E_UPSTREAM_TIMEOUT, "%.*s: %s", STR(t->url->host), what);
     return E_OK;

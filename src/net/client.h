@@ -18,6 +18,9 @@ struct client_options {
 };
 
 enum err client_new(struct ctx *c, const struct client_options *o, struct client **out);
+/* Every call that is under way or comes later fails with E_UNAVAILABLE, within a quarter of a
+   second: the process ends. */
+void client_stop(struct client *cl);
 void client_free(struct client *cl);
 
 /* Whom we talk to, for the pool, TLS and the address policy. */
@@ -63,7 +66,8 @@ struct client_answer {
  * One request with at most 5 redirects. E_OK whatever the HTTP status. Errors: E_DENIED (the
  * policy refuses the address or the redirect; the reason names the key outbound.allow),
  * E_TOO_MANY (64 streams or 32 short calls of this endpoint are under way; c->retry_after),
- * E_UPSTREAM_TIMEOUT, E_UPSTREAM (connection, TLS, protocol, caps), or what the sink returned.
+ * E_UPSTREAM_TIMEOUT, E_UPSTREAM (connection, TLS, protocol, caps), E_UNAVAILABLE (stopped), or
+ * what the sink returned.
  */
 enum err client_do(struct ctx *c, struct client *cl, const struct client_call *call,
                    struct client_answer *out);

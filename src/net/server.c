@@ -43,7 +43,8 @@
 #define HEAD_MS 9000 /* swept every 500 ms, on a busy machine later: none is older than 10 s */
 #define IDLE_MS 120000
 #define LINGER_MS 2000
-#define DRAIN_MS 30000
+#define DRAIN_MS 28000
+#define CUT_MS 2000 /* then connections are cut; 30 s in all */
 #define SWEEP_MS 500
 #define WORKERS_BESIDE 8 /* threads over the cap of handlers: they parse, park and say 503 */
 #define FD_RESERVE 256   /* for storage and database */
@@ -593,7 +594,7 @@ static void wait_ms(struct server *s, int ms)
         eventfd_read(s->wake, &count);
 }
 
-bool server_run(struct server *s)
+bool server_run(struct server *s, void (*overdue)(void *arg), void *arg)
 {
     atomic_store(&s->running, true);
     pool_start(s->pool);
@@ -608,7 +609,9 @@ bool server_run(struct server *s)
         sweep(s, false);
         wait_ms(s, SWEEP_MS / 5);
     }
-    until = clock_mono_ms() + 2000;
+    if (overdue && atomic_load(&s->connections) > 0)
+        overdue(arg);
+    until = clock_mono_ms() + CUT_MS;
     while (atomic_load(&s->connections) > 0 && clock_mono_ms() < until) {
         sweep(s, true);
         wait_ms(s, SWEEP_MS / 5);

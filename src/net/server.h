@@ -26,9 +26,10 @@ struct server_options {
 enum err server_new(struct ctx *c, const struct server_options *o, struct server **out);
 /* Port of the i-th listener (for port 0). */
 int server_port(const struct server *s, size_t i);
-/* Answers until server_drain; returns when the last connection is gone or 30 s have passed. False:
+/* Answers until server_drain; returns when the last connection is gone or 30 s have passed. overdue
+   (may be NULL) is called when that time is nearly over: what handlers wait for is to end. False:
    handlers still run, and what they use must not be freed. */
-bool server_run(struct server *s);
+bool server_run(struct server *s, void (*overdue)(void *arg), void *arg);
 /* Stop accepting, finish what is under way, close idle connections. Any thread, not a handler. */
 void server_drain(struct server *s);
 /* Reads certificate and key again; open connections keep theirs. The old ones stay on error. */

@@ -50,11 +50,17 @@ struct flights *flights_new(struct services *sv)
     return fs;
 }
 
+void flights_stop(struct flights *fs)
+{
+    if (fs)
+        atomic_store(&fs->stopping, true);
+}
+
 void flights_free(struct flights *fs)
 {
     if (!fs)
         return;
-    atomic_store(&fs->stopping, true);
+    flights_stop(fs);
     asks_free(fs->asks);
     crew_free(fs->crew);
     conditions_free(fs->conditions);

@@ -18,6 +18,7 @@ struct flight;
 
 /* sv must live as long as the flights do; sv->flights is set by the caller. */
 struct flights *flights_new(struct services *sv);
+void flights_stop(struct flights *fs); /* nobody waits for a pace or tries again from here on */
 /* Ends what is under way (partial files stay, the next reader adopts them), waits, frees. */
 void flights_free(struct flights *fs);
 struct conditions *flights_conditions(struct flights *fs);

@@ -10,6 +10,8 @@ import time
 
 import pytest
 from conftest import PASSWORD, Server, binary, sha256
+from proxied import Puller, eventually, proxy_of
+from upstream import Upstream
 
 
 def run(*words, config=None, tmp=None, **env):
@@ -249,3 +251,42 @@ def test_full_disk_is_an_answer(start):
     finally:
         subprocess.run(["umount", "-l", small])
         os.rmdir(small)
+
+
+# ---- the end, while an upstream is silent ------------------------------------------------------
+
+
+@pytest.fixture
+def silent(start):
+    """(server, puller, image) of a proxy whose upstream stops in the middle of every blob."""
+    with Upstream() as up:
+        image = up.add_image("x", "1", [os.urandom(300_000)])
+        up.script("/blobs/", {"stall": 100, "cut_at": 1000, "times": 0})
+        server = start(proxy_of(up))
+        yield server, Puller(server), image, up
+
+
+def seconds_to_stop(server):
+    began = time.monotonic()
+    server.stop()
+    return time.monotonic() - began
+
+
+def test_background_work_does_not_hold_the_end(silent):
+    server, _, _, up = silent
+    env = {**os.environ, **server.env}
+    pull = subprocess.Popen([binary(), "pull", "hub/x:1"], env=env, stdout=subprocess.DEVNULL)
+    eventually(lambda: up.count("GET", "/blobs/") > 0)
+    assert seconds_to_stop(server) < 5
+    pull.wait(10)
+
+
+@pytest.mark.slow
+def test_a_client_of_a_silent_upstream_holds_the_end_for_the_drain_at_most(silent):
+    server, puller, image, up = silent
+    connection = server.anonymous.connect()
+    connection.request("GET", f"/v2/hub/x/blobs/{image.layers[0]}",
+                       headers={"Authorization": "Bearer " + puller.token("x")})
+    eventually(lambda: up.count("GET", "/blobs/") > 0)
+    assert seconds_to_stop(server) < 31
+    connection.close()

@@ -257,7 +257,7 @@ static struct str ask(struct arena *a, const char *request, bool *reset_out)
 
 static void *run(void *arg)
 {
-    server_run(arg);
+    server_run(arg, NULL, NULL);
     return NULL;
 }
 
