@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "blob/reserve.h"
 #include "blob/store.h"
 #include "config.h"
 #include "jobs/housekeeper.h"
@@ -180,6 +181,7 @@ static enum err open_data(struct life *l)
 {
     struct ctx *c = &l->c;
     TRY(store_lock(c, l->settings.data, &l->lock));
+    TRY(reserve_tend(c));
     TRY(load_key(l));
     TRY(db_open(c, &(struct db_options){.url = l->settings.database, .data = l->settings.data},
                 &l->sv.db));

@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "blob/driver.h"
+#include "blob/reserve.h"
 #include "meta/store.h"
 
 #include <errno.h>
@@ -201,6 +202,8 @@ enum err store_reopen(struct ctx *c, struct str key, struct store_file **out, in
 
 enum err store_append(struct ctx *c, struct store_file *f, const void *p, size_t n)
 {
+    if (reserve_short(c))
+        return fail(c, E_NO_SPACE, "no space left in the store");
     return f->broken ? lost(c, f) : f->driver->append(c, f, p, n);
 }
 

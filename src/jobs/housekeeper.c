@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "blob/reserve.h"
 #include "blob/upload.h"
 #include "meta/figure.h"
 #include "meta/job.h"
@@ -136,6 +137,7 @@ static void *housekeeper_thread(void *arg)
 {
     struct housekeeper *h = arg;
     struct task tasks[] = {
+        {"reserve", reserve_tend, 1000, 0, -60000},
         {"pull counts", tally_flush, 1000, 0, -60000},
         {"cache figures", figures_flush, 1000, 0, -60000},
         {"quota ledger", ledger_flush, 5000, 0, -60000},

@@ -300,7 +300,8 @@ class Disk:
         done = subprocess.run(command, capture_output=True)
         if done.returncode:
             pytest.skip("mounting is not allowed here")
-        shutil.copytree(keep, self.path, dirs_exist_ok=True)
+        shutil.copytree(keep, self.path, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("reserve"))  # 64 MiB of nothing
         server.start()
 
     def fill(self):

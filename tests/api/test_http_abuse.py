@@ -3,16 +3,18 @@ catalogue of abuse is test_abuse.py.
 """
 import os
 import socket
+import ssl
 import sys
 import time
 
 import pytest
-from conftest import ROOT, sha256
+from conftest import PASSWORD, ROOT, Client, sha256
 
 sys.path.insert(0, os.path.join(ROOT, "tests/reliability"))
 from catalogue.parsing import Slow, watch  # noqa: E402
 
 HOST = b"Host: x\r\n"
+INSECURE = ssl._create_unverified_context()
 
 
 def dial(server, receive=None):
@@ -84,11 +86,12 @@ def test_h11_more_connections_than_allowed(start):
 @pytest.mark.slow
 def test_h01_h02_h10_slow_clients(start, certificate):
     """H01: heads of a byte at a time end within 10 s. H02: bodies below 1 KiB/s, in and out, end
-    after 30 s. H10: so do handshakes that never end (10 s). All the while others are served."""
+    after 30 s, over TLS too and when nothing at all is read. H10: so do handshakes that never end (10 s). All the while others are served."""
     server = start()
     other = start(COVE_TLS_CERT=certificate[0], COVE_TLS_KEY=certificate[1])
     blob = os.urandom(1 << 20) * 24
     digest = server.admin.push_blob("library/slow", blob).encode()
+    Client(other, "admin", PASSWORD, tls=INSECURE).push_blob("library/slow", blob)
     upload = (b"POST /v2/library/slow/blobs/uploads/?digest=" + sha256(b"x").encode() +
               b" HTTP/1.1\r\n" + HOST + auth(server) + b"Content-Length: 1000000\r\n\r\n")
     download = b"GET /v2/library/slow/blobs/" + digest + b" HTTP/1.1\r\n" + HOST + auth(server) + b"\r\n"
@@ -96,17 +99,19 @@ def test_h01_h02_h10_slow_clients(start, certificate):
     shakes = Slow([dial(other) for _ in range(100)])
     writers = Slow([dial(server) for _ in range(30)], send=b"y" * 5)
     readers = Slow([dial(server, receive=4096) for _ in range(30)])
+    deaf = Slow([INSECURE.wrap_socket(dial(other, receive=4096)) for _ in range(30)], read=False)
+    for s, _ in (*readers.open.values(), *deaf.open.values()):
+        s.sendall(download)
     for s, _ in heads.open.values():
         s.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
     for s, _ in shakes.open.values():
         s.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     for s, _ in writers.open.values():
         s.sendall(upload)
-    for s, _ in readers.open.values():
-        s.sendall(download)
-    times = watch([heads, shakes, writers, readers], 38, lambda: assert_served(server))
+    times = watch([heads, shakes, writers, readers, deaf], 38, lambda: assert_served(server))
     for who, g, least, most in (("heads", heads, 8, 11.5), ("handshakes", shakes, 8, 11.5),
-                                ("writers", writers, 28, 37), ("readers", readers, 28, 37)):
+                                ("writers", writers, 28, 37), ("readers", readers, 28, 37),
+                                ("deaf", deaf, 28, 37)):
         assert not g.open, (who, len(g.open), g.count)
         assert least < min(g.lives) and max(g.lives) < most, (who, min(g.lives), max(g.lives))
     assert times[len(times) // 2] < 0.05 and times[-1] < 2, (times[len(times) // 2], times[-1])

@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from conftest import binary, sha256
+from proxied import eventually
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -126,6 +127,46 @@ def test_full_disk_is_507(start):
                                   headers=OCTETS)
         assert reply.status == 507, reply
         assert server.admin.get("/v2/library/a/blobs/" + small).body == b"small"
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", place], check=False)
+        os.rmdir(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_a_full_disk_is_emptied_by_deletes(start):
+    """Somebody else took the last byte: the reserve lets the database write what gives room again,
+    and is not for pushes."""
+    place = tempfile.mkdtemp(prefix="cove-full-")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", place],
+                      check=False).returncode:
+        pytest.skip("no mounts here")
+    try:
+        server = start(COVE_DATA=os.path.join(place, "data"), COVE_GC_GRACE_S=0)
+        pushed = [server.admin.push_blob("library/a", secrets.token_bytes(300_000))
+                  for _ in range(40)]
+        server.restart()  # the log of the database begins anew
+        filler = os.path.join(place, "filler")
+        with open(filler, "wb", buffering=0) as f:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while f.write(bytes(size)) == size:
+                        pass
+                except OSError:
+                    pass
+        def delete(digest):
+            return server.admin.delete(f"/v2/library/a/blobs/{digest}").status
+        eventually(lambda: delete(pushed[0]) == 202)
+        data = secrets.token_bytes(300_000)
+        reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(data)}", data,
+                                  headers=OCTETS)
+        assert reply.status == 507 or server.env.get("COVE_DATABASE"), reply
+        assert [delete(x) for x in pushed[1:]] == [202] * 39
+        assert command(server, "gc")[0] == 0
+        os.unlink(filler)
+        eventually(lambda: os.path.getsize(os.path.join(place, "data", "reserve")) > 1 << 20
+                   or server.env.get("COVE_DATABASE"))
+        server.admin.push_blob("library/a", secrets.token_bytes(10 << 20))
         server.stop()
     finally:
         subprocess.run(["umount", "-l", place], check=False)

@@ -101,7 +101,7 @@ class World:
 
     def needs_api(self):
         if not self.api:
-            raise Skip("no Harbor API: no users, projects or roles")
+            raise Skip("no users, projects or roles")
 
     def needs_accounts(self):
         if not self.accounts:
@@ -264,9 +264,3 @@ def hear(s):
         pass
     return data, True
 
-
-def wait_for(what, seconds=10):
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "not in time"
-        time.sleep(0.02)
