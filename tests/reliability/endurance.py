@@ -102,7 +102,7 @@ def idle(work, args):
     time.sleep(2)
     after = rss_kib(house.pid)
     house.server.kill()
-    demand(after <= (30 if args.quick else 40) * 1024, f"RSS {after} KiB")
+    demand(after <= 15 * 1024, f"RSS {after} KiB")
     return (f"{n} idle connections: RSS {after / 1024:.1f} MiB, {before / 1024:.1f} before, "
             f"{(after - before) / n:.2f} KiB each")
 

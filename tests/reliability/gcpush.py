@@ -5,6 +5,7 @@ gives up. 0 pushes fail, 0 images are lost, fsck --full is clean."""
 import argparse
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -25,7 +26,7 @@ def main():
     args = parser.parse_args()
     began, work = time.monotonic(), tempfile.mkdtemp(prefix="cove-gcpush-")
     postgres = Postgres() if args.db == "postgres" else None
-    ledger = Ledger(os.path.join(work, "ledger.jsonl"))
+    ledger, collected = Ledger(os.path.join(work, "ledger.jsonl")), None
     server = Server(os.path.join(work, "data"), os.path.join(work, "log"), postgres,
                     COVE_GC_LEASE_S=LEASE_S)
     server.start()
@@ -44,6 +45,8 @@ def main():
         if not server.ask("gc", "--grace", "0"):
             ledger.fail("the last garbage collection failed")
         ledger.verify(client, rng.sample(ledger.images, min(len(ledger.images), 3000)))
+        page = client.request("GET", "/metrics")[2].decode()
+        collected = re.search(r"^cove_gc_blobs\S* (\d+)", page, re.M)
         code, text = server.command("fsck", "--full")
         if code != 0:
             ledger.fail(f"fsck --full: exit {code}: {text.strip()}")
@@ -55,7 +58,8 @@ def main():
     for failure in ledger.failures[:20]:
         print("FAIL:", failure)
     what = ", ".join(f"{n} {k}" for k, n in sorted(load.counts.items()))
-    print(f"gcpush {args.db}: {len(ledger.failures)} failures; {what}; "
+    print(f"gcpush {args.db}: {len(ledger.failures)} failures; {what}, "
+          f"{collected[1] if collected else 'no'} blobs collected; "
           f"{time.monotonic() - began:.0f} s, seed {args.seed}")
     if ledger.failures:
         print("store and ledger in", work)

@@ -107,7 +107,7 @@ def endurance(proof, quick, *words):
     return script("endurance.py", proof, *words, *(["--quick"] if quick else []))
 
 
-@row("10,000 idle connections: at most 40 MiB RSS")
+@row("10,000 idle connections: at most 15 MiB RSS")
 def idle(quick):
     return endurance("idle", quick)
 

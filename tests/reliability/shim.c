@@ -466,6 +466,16 @@ int unlink(const char *path)
     return done;
 }
 
+int rename(const char *from, const char *to)
+{
+    int f = fault(RENAME);
+    if (f > 0)
+        return errno = f, -1;
+    int done = REAL(rename, int, const char *, const char *)(from, to);
+    die_after(f);
+    return done;
+}
+
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
     int f = fault(RENAME);
