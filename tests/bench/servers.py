@@ -1,8 +1,11 @@
-"""The servers of a benchmark: Cove, Debian's docker-registry (2.8) and distribution v3, plain and TLS,
-as a registry and as a proxy cache. Each is one process, so CPU-seconds are read from /proc/PID/stat."""
+"""The servers of a benchmark: Cove on SQLite and on PostgreSQL, Debian's docker-registry (2.8) and
+distribution v3, plain and TLS, as a registry and as a proxy cache. Each is one process, whose CPU
+clock is read to the nanosecond; on PostgreSQL the database's processes count with it."""
+import glob
 import http.client
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
@@ -11,7 +14,6 @@ import subprocess
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TICK = os.sysconf("SC_CLK_TCK")
 PASSWORD = "Bench-Password-1"
 
 
@@ -31,21 +33,77 @@ def certificate(folder):
     return cert, key
 
 
+def cpu_of(pid):
+    """CPU-seconds of all threads of a process, those that ended too: its CPU clock (clock_getcpuclockid)."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:
+        return 0.0
+
+
+class Database:
+    """A PostgreSQL cluster with its defaults, so every commit is durable; None when none is installed."""
+
+    def __init__(self, folder):
+        self.bin = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
+        self.folder, self.port, self.count = folder / "postgres", free_port(), 0
+        self.folder.mkdir()
+        os.chmod(folder, 0o755)
+        if os.getuid() == 0:
+            shutil.chown(self.folder, "postgres")
+        self.run("initdb", "-D", self.folder / "db", "-U", "postgres", "-A", "trust", "-N")
+        self.run("pg_ctl", "-D", self.folder / "db", "-w", "-l", self.folder / "log", "start", "-o",
+                 f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder}")
+        self.pid = int((self.folder / "db" / "postmaster.pid").read_text().split()[0])
+
+    @classmethod
+    def make(cls, folder):
+        return cls(folder) if glob.glob("/usr/lib/postgresql/*/bin/initdb") else None
+
+    def run(self, program, *args):
+        command = shlex.join([f"{self.bin}/{program}", *map(str, args)])
+        if os.getuid() == 0:
+            command = f"su postgres -s /bin/sh -c {shlex.quote(command)}"
+        subprocess.run(command, shell=True, check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, cwd="/")
+
+    def fresh(self):
+        self.count += 1
+        self.run("createdb", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", f"cove{self.count}")
+        return f"postgres://postgres@127.0.0.1:{self.port}/cove{self.count}"
+
+    def cpu(self):
+        used = 0.0
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            try:
+                text = pathlib.Path(path).read_text()
+            except OSError:
+                continue
+            if int(text.rsplit(")", 1)[1].split()[1]) == self.pid:
+                used += cpu_of(int(path.split("/")[2]))
+        return used
+
+    def stop(self):
+        self.run("pg_ctl", "-D", self.folder / "db", "-m", "immediate", "stop")
+
+
 class Server:
     """A started server. name, port, tls; cpu(), rss(), connect(), stop()."""
+    database = None  # for kind "pg"
 
     def __init__(self, kind, folder, tls=False, upstream=None, more=None):
         """more: further environment, for Cove alone."""
         self.more = more or {}
         self.kind, self.tls, self.port = kind, tls, free_port()
+        self.ours = kind in ("cove", "pg")
         self.folder = folder / f"{kind}-{self.port}"
         self.folder.mkdir()
         cert = certificate(folder) if tls else None
-        command, env = (self.cove if kind == "cove" else self.distribution)(cert, upstream)
+        command, env = (self.cove if self.ours else self.distribution)(cert, upstream)
         self.log = open(self.folder / "log", "wb")
         self.command, self.env = [str(c) for c in command], {**os.environ, **env}
         self.start()
-        self.repo = "hub/bench" if upstream and kind == "cove" else "library/bench"
+        self.repo = "hub/bench" if upstream and self.ours else "library/bench"
 
     def start(self):
         began = time.monotonic()
@@ -57,6 +115,11 @@ class Server:
     def cove(self, cert, upstream):
         env = {"COVE_DATA": str(self.folder / "data"), "COVE_LISTEN": f"127.0.0.1:{self.port}",
                "COVE_ADMIN_PASSWORD": PASSWORD, "COVE_MIRROR_LISTEN": "", **self.more}
+        if self.kind == "pg":
+            key = self.folder / "key"
+            key.write_text("42" * 32)
+            key.chmod(0o600)
+            env["COVE_DATABASE"], env["COVE_KEY_FILE"] = self.database.fresh(), str(key)
         if cert:
             env["COVE_TLS_CERT"], env["COVE_TLS_KEY"] = str(cert[0]), str(cert[1])
         command = [ROOT / "build" / "cove", "serve"]
@@ -101,8 +164,7 @@ class Server:
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def cpu(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_of(self.process.pid) + (self.database.cpu() if self.kind == "pg" else 0)
 
     def rss_mib(self):
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():

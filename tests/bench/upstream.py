@@ -20,11 +20,11 @@ def sha(data):
 class Upstream(http.server.ThreadingHTTPServer):
     daemon_threads, request_queue_size = True, 128
 
-    def __init__(self, folder, big, small=8, delay=0.0):
-        """small blobs of 8 MiB, then one of big MiB."""
+    def __init__(self, folder, big, small=12, delay=0.0):
+        """small blobs of 2 MiB, then one of big MiB."""
         super().__init__(("127.0.0.1", 0), Answer)
         self.folder, self.gets, self.blobs, self.delay = folder, [], [], delay
-        for size in [8 * MIB] * small + ([big * MIB] if big else []):
+        for size in [2 * MIB] * small + ([big * MIB] if big else []):
             self.blobs.append(self.keep(os.urandom(size)))
         config = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
         self.manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": {
