@@ -65,10 +65,12 @@ struct gc_blob {
     int64_t id, size;
     struct str digest, phys_key;
 };
-/* Due ones that became candidates at least min_age_s ago; of gc_blob. */
-enum err gc_candidates(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
+/* Those that were due at that time and had been candidates for min_age_s then; of gc_blob. */
+enum err gc_candidates(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
+                       struct list *out);
 enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *condemned); /* lock, second look */
-enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out);
+enum err gc_condemned(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
+                      struct list *out);
 enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *deleting); /* lock, third look */
 enum err gc_deleting(struct ctx *c, int64_t n, struct list *out);
 enum err gc_dead(struct ctx *c, int64_t blob_id, struct gc_blob *out); /* DELETING; E_NOT_FOUND */

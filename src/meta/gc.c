@@ -45,15 +45,16 @@ static enum err list(struct ctx *c, const struct sql *s, const struct arg *args,
     return sql_rows(c, s, args, n, gc_fields, sizeof(struct gc_blob), out);
 }
 
-enum err gc_candidates(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out)
+enum err gc_candidates(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
+                       struct list *out)
 {
-    int64_t now = c->tx->now.us;
-    return list(c, &due, ARGS(A_I(now), A_I(now - min_age_s * SECOND_US), A_I(n)), out);
+    return list(c, &due, ARGS(A_T(at), A_I(at.us - min_age_s * SECOND_US), A_I(n)), out);
 }
 
-enum err gc_condemned(struct ctx *c, int64_t min_age_s, int64_t n, struct list *out)
+enum err gc_condemned(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
+                      struct list *out)
 {
-    return list(c, &condemned, ARGS(A_I(c->tx->now.us - min_age_s * SECOND_US), A_I(n)), out);
+    return list(c, &condemned, ARGS(A_I(at.us - min_age_s * SECOND_US), A_I(n)), out);
 }
 
 enum err gc_deleting(struct ctx *c, int64_t n, struct list *out)

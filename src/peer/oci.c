@@ -24,6 +24,7 @@
     MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
 #define TAGS_A_PAGE 10000
 #define TAG_PAGES 100
+#define REFERRER_PAGES 20
 #define TRIES 3
 
 struct upstreams {
@@ -501,31 +502,68 @@ enum err oci_tags(struct ctx *c, const struct endpoint *e, struct str repo, stru
     return E_OK;
 }
 
-enum err oci_referrers(struct ctx *c, const struct endpoint *e, struct str repo, struct str digest,
-                       struct str artifact_type, struct str *index_out, struct oci_status *st)
+/* Appends the list of one page; the first page is the whole so far. */
+static enum err add_referrers(struct ctx *c, struct str body, json_t **all)
 {
-    struct asker a;
-    struct client_answer answer;
-    oci_status_clear(st);
-    TRY(asker_init(c, e, 0, &a));
-    struct str url = url_of(c, &a, "referrers", repo, digest);
-    if (artifact_type.n)
-        url = str_fmt(&c->mem, "%.*s?artifactType=%.*s", STR(url),
-                      STR(percent_encode(&c->mem, artifact_type, "/")));
+    CLEANUP(json_done) json_t *page = NULL;
+    if (json_parse(c, body, &page) != E_OK || !json_is_array(json_object_get(page, "manifests")))
+        return fail(c, E_UPSTREAM, "the upstream's list of referrers is not an index");
+    if (*all)
+        json_array_extend(json_object_get(*all, "manifests"), json_object_get(page, "manifests"));
+    else
+        *all = json_incref(page);
+    return E_OK;
+}
+
+static enum err referrer_page(struct ctx *c, const struct asker *a, struct str repo, struct str url,
+                              struct client_answer *answer, struct str *next_out,
+                              struct oci_status *st)
+{
     const struct question q = {
-        .asker = &a,
+        .asker = a,
         .method = HTTP_GET,
         .repo = repo,
         .url = url,
         .accept = S(MEDIA_OCI_INDEX),
         .max_body = MANIFEST_MAX,
     };
-    TRY(ask(c, &q, &answer, st));
-    if (answer.status != 200)
-        return oci_status_error(c, &a, st, E_NOT_FOUND);
-    if (json_scan(c, answer.body) != E_OK)
+    TRY(ask(c, &q, answer, st));
+    if (answer->status != 200)
+        return oci_status_error(c, a, st, E_NOT_FOUND);
+    if (json_scan(c, answer->body) != E_OK)
         return fail(c, E_UPSTREAM, "the upstream's list of referrers is not JSON");
-    *index_out = answer.body;
+    return next_page(c, a, url, answer, next_out);
+}
+
+enum err oci_referrers(struct ctx *c, const struct endpoint *e, struct str repo, struct str digest,
+                       struct str artifact_type, struct str *index_out, struct oci_status *st)
+{
+    struct asker a;
+    struct client_answer answer;
+    CLEANUP(json_done) json_t *all = NULL;
+    size_t bytes = 0;
+    oci_status_clear(st);
+    TRY(asker_init(c, e, 0, &a));
+    struct str url = url_of(c, &a, "referrers", repo, digest);
+    if (artifact_type.n)
+        url = str_fmt(&c->mem, "%.*s?artifactType=%.*s", STR(url),
+                      STR(percent_encode(&c->mem, artifact_type, "/")));
+    for (int pages = 0; url.n; pages++) {
+        TRY(referrer_page(c, &a, repo, url, &answer, &url, st));
+        bytes += answer.body.n;
+        if (pages == REFERRER_PAGES || bytes > MANIFEST_MAX)
+            return fail(c, E_UPSTREAM, "the upstream's list of referrers is too long");
+        if (pages || url.n)
+            TRY(add_referrers(c, answer.body, &all));
+    }
+    if (!all) { /* one page, as it came */
+        *index_out = answer.body;
+        return E_OK;
+    }
+    size_t n = json_dumpb(all, NULL, 0, JSON_COMPACT);
+    char *text = arena_alloc(&c->mem, n + 1);
+    json_dumpb(all, text, n, JSON_COMPACT);
+    *index_out = (struct str){text, n};
     return E_OK;
 }
 

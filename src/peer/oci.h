@@ -49,7 +49,8 @@ enum err oci_get_blob(struct ctx *c, const struct endpoint *e, struct str repo,
 /* All pages, at most 10,000 names a page cap of 100 pages. */
 enum err oci_tags(struct ctx *c, const struct endpoint *e, struct str repo, struct strs *out,
                   struct oci_status *st);
-/* The referrers index as upstream gives it; artifact_type may be empty. */
+/* The referrers index as upstream gives it, its pages (20 and 4 MiB at most, E_UPSTREAM over it) in
+   one; artifact_type may be empty. */
 enum err oci_referrers(struct ctx *c, const struct endpoint *e, struct str repo, struct str digest,
                        struct str artifact_type, struct str *index_out, struct oci_status *st);
 /* GET /v2/ with credentials. */

@@ -26,7 +26,8 @@ struct run {
     int64_t grace_s, pause_s;
     const struct gc_watch *watch;
     struct gc_report *report;
-    bool stopped; /* by the one who watches */
+    bool stopped;        /* by the one who watches */
+    struct timestamp at; /* when this step began: what comes later is for the next run */
 };
 
 static void say(struct run *r, const char *fmt, ...) PRINTF(2, 3);
@@ -69,12 +70,12 @@ typedef enum err batch_fn(struct run *r, const struct gc_blob *b, size_t n, int6
 
 static enum err list_candidates(struct run *r, struct list *out)
 {
-    return gc_candidates(r->c, r->grace_s, STEP, out);
+    return gc_candidates(r->c, r->at, r->grace_s, STEP, out);
 }
 
 static enum err list_condemned(struct run *r, struct list *out)
 {
-    return gc_condemned(r->c, r->pause_s, STEP, out);
+    return gc_condemned(r->c, r->at, r->pause_s, STEP, out);
 }
 
 static enum err list_deleting(struct run *r, struct list *out)
@@ -151,19 +152,21 @@ static enum err read_list(struct run *r, list_fn *list, struct list *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_read(r->c, &tx));
+    r->at = r->at.us ? r->at : tx.now;
     return list(r, out);
 }
 
 /*
  * Works through what a list gives until it gives nothing new. A blob that a step left alone was
- * taken off the list by it (it is in use), or failed and is met again in the next run; the highest
- * count of rounds only guards against a list that never ends.
+ * taken off the list by it (it is in use), or failed and is met again in the next run; so is what
+ * comes to the list after the step began, or else a run would not end while others delete.
  */
 static enum err work_through(struct run *r, list_fn *list, batch_fn *batch, int64_t *count)
 {
     struct ctx *outer = r->c;
     int64_t last_first = -1;
     enum err e = E_OK;
+    r->at = (struct timestamp){0};
     for (int round = 0; e == E_OK && !r->stopped && round < ROUNDS_MAX; round++) {
         struct ctx c = {.sv = outer->sv, .actor = outer->actor};
         struct list blobs = {0};

@@ -1,12 +1,13 @@
 """An upstream that is dead, slow, limited, denying or lying: what is cached is served quickly, what
 is not gets the upstream's true status, never 404, and the upstream is left in peace."""
+import json
 import random
 import time
 
 import pytest
 
 from proxied import Puller, config, eventually, outcomes, proxy_of, set_metadata
-from upstream import Upstream, digest_of
+from upstream import OCI_INDEX, Upstream, digest_of
 
 LAYER = b"a layer " * 3000
 
@@ -312,6 +313,30 @@ def test_referrers(up, cove):
     up.down()
     again = puller.request("GET", "team/app", f"referrers/{image.digest}").json()["manifests"]
     assert [m["digest"] for m in again] == [found[0]["digest"]], "what is cached is known here"
+
+
+def test_referrers_that_come_in_pages(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    signatures = [up.add_image("team/app", None, [b"signature %d" % i], subject=image,
+                               artifact_type="application/vnd.example.signature") for i in range(3)]
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    path = f"referrers/{image.digest}"
+
+    def page(signature, more):
+        body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [signature.descriptor()]}
+        link = {"Link": f'</v2/team/app/{path}?last={signature.digest}>; rel="next"'}
+        return {"body": json.dumps(body).encode(), "headers": link if more else {}}
+
+    up.script("/referrers/", *(page(s, s is not signatures[-1]) for s in signatures))
+    found = puller.request("GET", "team/app", path).json()["manifests"]
+    assert {m["digest"] for m in found} == {s.digest for s in signatures}
+    up.clear_scripts()
+    up.script("/referrers/", {**page(signatures[0], True), "times": 0})  # without an end
+    up.clear()
+    found = puller.request("GET", "team/app", path).json()["manifests"]
+    assert {m["digest"] for m in found} == {s.digest for s in signatures}, "the list that came last"
+    assert up.count("GET", "/referrers/") <= 21
 
 
 def test_referrers_of_an_upstream_that_is_away(up, cove):

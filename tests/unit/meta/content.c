@@ -319,7 +319,7 @@ TEST(a_repository_goes_whole)
     OK(repository_delete(c, repo));
     IS(E_NOT_FOUND, repository_delete(c, repo));
     IS(E_NOT_FOUND, repository_by_name(c, 1, S("a/b"), &r));
-    OK(gc_candidates(c, 0, 10, &due));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &due));
     assert_int_equal(due.count, 1);
     OK(project_delete(c, 1));
     tx_end(&tx);

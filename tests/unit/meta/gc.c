@@ -38,18 +38,23 @@ TEST(from_candidate_to_nothing)
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, d, 10, 0);
-    OK(gc_candidates(c, 3600, 10, &found));
+    OK(gc_candidates(c, c->tx->now, 3600, 10, &found));
     assert_int_equal(found.count, 0);
-    OK(gc_candidates(c, 0, 10, &found));
+    struct timestamp before = {c->tx->now.us - 1}; /* a run that began then leaves it to the next */
+    OK(gc_candidates(c, before, 0, 10, &found));
+    assert_int_equal(found.count, 0);
+    OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
     OK(gc_condemn(c, b.id, &yes));
     assert_true(yes);
     assert_int_equal(state_of(c, d), STATE_CONDEMNED);
-    OK(gc_candidates(c, 0, 10, &found));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 0);
-    OK(gc_condemned(c, 600, 10, &found));
+    OK(gc_condemned(c, c->tx->now, 600, 10, &found));
     assert_int_equal(found.count, 0);
-    OK(gc_condemned(c, 0, 10, &found));
+    OK(gc_condemned(c, before, 0, 10, &found));
+    assert_int_equal(found.count, 0);
+    OK(gc_condemned(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
     OK(gc_tombstone(c, b.id, &yes));
     assert_true(yes);
@@ -78,7 +83,7 @@ TEST(a_lease_postpones)
     OK(gc_condemn(c, b.id, &yes));
     assert_false(yes);
     assert_int_equal(state_of(c, digest_no(c, 1)), STATE_ACTIVE);
-    OK(gc_candidates(c, 0, 10, &found));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 0);
     tx_end(&tx);
 }
@@ -101,10 +106,10 @@ TEST(a_reference_keeps_and_its_end_makes_a_candidate)
     assert_false(yes);
     OK(blob_in_repository(c, 1, S("r"), digest_no(c, 1), &in));
     IS(E_NOT_FOUND, blob_in_repository(c, 1, S("other"), digest_no(c, 1), &in));
-    OK(gc_candidates(c, 0, 10, &found));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 0);
     OK(artifact_delete(c, a.id));
-    OK(gc_candidates(c, 0, 10, &found));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
     OK(gc_condemn(c, b.id, &yes));
     assert_true(yes);
