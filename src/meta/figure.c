@@ -93,9 +93,12 @@ const struct field recent_pull_fields[] = {
 
 STATEMENT recent_add = SQL("INSERT INTO recent_pull(project_id, repository, reference, digest, "
                            "principal, client, outcome, at) SELECT p.id, $2, $3, $4, $5, $6, $7, "
-                           "$8 FROM project p WHERE p.id = $1");
+                           "$8 FROM project p WHERE p.id = $1 ON CONFLICT(project_id, repository, "
+                           "digest, principal, client) DO UPDATE SET reference = "
+                           "excluded.reference, outcome = excluded.outcome, at = excluded.at");
 STATEMENT recent_trim =
-    SQL("DELETE FROM recent_pull WHERE id <= (SELECT max(id) FROM recent_pull) - $1");
+    SQL("DELETE FROM recent_pull WHERE at < (SELECT min(k.at) FROM (SELECT at FROM recent_pull "
+        "ORDER BY at DESC LIMIT $1) k)");
 STATEMENT recent_list =
     SQL("SELECT r.id AS id, r.project_id AS project_id, p.name AS project, r.repository AS "
         "repository, r.reference AS reference, r.digest AS digest, r.principal AS principal, "
@@ -103,7 +106,7 @@ STATEMENT recent_list =
         "repository o JOIN artifact a ON a.repository_id = o.id JOIN tag t ON t.artifact_id = a.id "
         "WHERE o.project_id = r.project_id AND o.name = r.repository AND a.digest = r.digest), '') "
         "AS tag FROM recent_pull r JOIN project p ON p.id = r.project_id WHERE ("
-        "r.project_id = $1 OR $1 = 0) AND r.at > $2 ORDER BY r.id DESC LIMIT $3");
+        "r.project_id = $1 OR $1 = 0) AND r.at > $2 ORDER BY r.at DESC, r.id DESC LIMIT $3");
 
 enum err recent_pull_add(struct ctx *c, const struct recent_pull *p)
 {

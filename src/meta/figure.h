@@ -53,8 +53,7 @@ enum err figure_sum(struct ctx *c, bool hours, struct timestamp from, struct tim
 enum err figure_since(struct ctx *c, struct timestamp *out);
 enum err figure_sweep(struct ctx *c); /* what is older than its time */
 
-/* A pull that is worth showing: the first of its digest by its principal from its address in a
-   while. At most RECENT_MAX are kept. */
+/* The last pull of a digest by a principal from an address. The RECENT_MAX newest are kept. */
 #define RECENT_MAX 1000
 struct recent_pull {
     int64_t id, project_id;

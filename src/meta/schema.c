@@ -230,7 +230,10 @@
     " ON DELETE CASCADE, repository " text " NOT NULL, reference " text " NOT NULL, digest " text  \
     " NOT NULL, principal " text " NOT NULL, client " text " NOT NULL, outcome " text              \
     " NOT NULL, at BIGINT NOT NULL);"                                                              \
-    "CREATE INDEX recent_pull_project ON recent_pull(project_id, at);"
+    "CREATE UNIQUE INDEX recent_pull_once ON recent_pull(project_id, repository, digest, "         \
+    "principal,"                                                                                   \
+    " client);"                                                                                    \
+    "CREATE INDEX recent_pull_at ON recent_pull(at);"
 
 #define LITE(step) step("INTEGER PRIMARY KEY AUTOINCREMENT", "TEXT", "BLOB", " WITHOUT ROWID")
 #define PG(step)                                                                                   \

@@ -169,7 +169,7 @@ void condition_peek(struct conditions *cs, const struct endpoint *e, struct cond
     pthread_mutex_lock(&cs->lock);
     const struct state *s = state_of(cs, e);
     int64_t until = s ? i64_max(s->until, s->trying) : 0;
-    if (s && (s->open || s->busy) && now < until) {
+    if (s && (s->open || (s->busy && now < until))) {
         out->state = s->busy ? ENDPOINT_BUSY : ENDPOINT_BROKEN;
         out->retry_after_s = i64_max(1, seconds_up(until - now));
     } else if (s && s->limited && now < s->limit_until) {
@@ -260,6 +260,8 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
             s->status = condition_status(err, st);
             copy_text(s->reason, sizeof s->reason, st->reason);
         }
+        if (bad && !st->reason.n && st->http)
+            snprintf(s->reason, sizeof s->reason, "answers %d", st->http);
         if (limited)
             note_429(s, st, now);
         else if (bad)

@@ -31,7 +31,8 @@ enum condition_use {
    only when the request will follow, and note its end with condition_note. */
 void condition_look(struct conditions *cs, const struct endpoint *e, enum condition_use use,
                     struct condition *out);
-/* The same for people who look: grants nothing. */
+/* The same for people who look: grants nothing, and a breaker counts as open until a request has
+   gone well, also when the next one may be tried. */
 void condition_peek(struct conditions *cs, const struct endpoint *e, struct condition *out);
 /* What came of a request: err and st as peer/oci.h gave them. E_TOO_MANY without an answer is our
    own bulkhead and says nothing of the upstream. */

@@ -5,9 +5,9 @@
  * under project 0, so that sums stay right. The flush adds what peer/asked.h has of the upstreams,
  * takes everything out, writes it in one transaction and puts back what could not be written.
  *
- * The ring of pulls knows which (repository, digest, principal, address) it has seen lately by
- * their hash; a crawler moves at most RING of them through it between two flushes, the rest is not
- * shown.
+ * The ring of pulls knows which (repository, digest, principal, address) it has seen in the last
+ * seconds by their hash, so that a pull that is repeated all the time is not written all the time;
+ * a crawler moves at most RING of them through it between two flushes, the rest is not shown.
  */
 #include "registry/figures.h"
 
@@ -22,7 +22,7 @@
 #define ROWS (SLOTS + ASKED_MAX) /* the last ones for project 0 */
 #define RING ((size_t)64)
 #define SEEN ((size_t)256)
-#define AGAIN_US (600 * SECOND_US) /* who pulls the same again later is shown again */
+#define AGAIN_US (5 * SECOND_US) /* how often the time of the same pull is noted */
 
 static struct {
     pthread_mutex_t lock;

@@ -18,7 +18,8 @@ void figures_sent(const struct place *at, enum outcome outcome, int64_t bytes);
 /* A manifest GET that upstream counts. */
 void figures_counted(const struct place *at);
 
-/* Remembers who pulled what (any project) when it is the first time in a while. client: address. */
+/* Remembers who pulled what last (any project); the same again within seconds is not noted. client:
+   address. */
 void figures_recent(const struct place *at, struct str reference, struct str digest,
                     struct str client, enum outcome outcome);
 

@@ -11,11 +11,9 @@ export async function wizard(b) {
   await b.page.getByText('Any registry').click()
   await b.page.getByRole('textbox', { name: 'Address' }).fill('http://127.0.0.1:1')
   await b.page.getByLabel('Project name').fill('fresh')
-  b.tolerate(400, 412, 500, 502, 504, 503)
   await b.page.getByRole('button', { name: 'Check the connection' }).click()
-  await b.page.getByText('did not pass').waitFor()
+  await b.page.getByText('can not be reached').waitFor()
   await b.audit('wizard check failed')
-  b.tolerate()
   await b.page.getByRole('textbox', { name: 'Address' }).fill(process.env.UPSTREAM)
   await b.page.getByRole('button', { name: 'Check the connection' }).click()
   await b.page.getByText(/^Reached/).waitFor()
@@ -39,16 +37,13 @@ export async function wizard(b) {
   await b.page.getByText('3.20').waitFor()
 }
 
-export async function upstream_down(b) {
+export async function upstreams(b) {
   await signIn(b)
   await b.page.goto(url + '/upstreams')
   await b.page.getByRole('button', { name: 'Test up', exact: true }).click()
-  await b.page.getByText(/^answered in/).waitFor()
+  await b.page.getByText(/^Reached/).waitFor()
+  await b.page.getByText('No account: pulls are').waitFor()
   await b.audit('upstreams')
-  await b.page.route('**/registries/ping', (r) => r.fulfill({ status: 400, headers: { 'X-Request-Id': '7c1f-e09a' }, json: { errors: [{ code: 'BAD_REQUEST', message: 'the registry answered 401: token expired' }] } }))
-  b.tolerate(400)
-  await b.page.getByRole('button', { name: 'Test up', exact: true }).click()
-  await b.page.getByText('token expired').waitFor()
   await b.page.getByRole('button', { name: 'Account of up', exact: true }).click()
   await b.audit('dialog account')
   await b.page.keyboard.press('Escape')

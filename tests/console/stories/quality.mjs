@@ -50,7 +50,7 @@ export async function phone(b) {
 export async function pages(b) {
   await signIn(b)
   const metrics = Object.fromEntries((await (await fetch(url + '/metrics')).text()).split('\n').filter((l) => /^cove_\w+ /.test(l)).map((l) => l.split(' ')))
-  await b.page.getByText('How requests were answered').waitFor()
+  await b.page.getByText('How pulls were answered').click()
   const row = async (name) => (await b.page.getByRole('row', { name: new RegExp('^' + name) }).getByRole('cell').last().textContent()).replace(',', '')
   check((await row('Fetched from the upstream')) === metrics.cove_proxy_misses_total, 'misses as /metrics says')
   check((await row('From the cache, nothing asked')) === metrics.cove_proxy_hits_total, 'hits as /metrics says')

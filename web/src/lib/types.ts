@@ -81,23 +81,4 @@ export interface Move {
   new_digest: string
   reason?: string
 }
-export interface CacheSummary {
-  since: string
-  now: string
-  requests: number
-  hits: number
-  revalidated: number
-  misses: number
-  stale: number
-  coalesced: number
-  refused: number
-  bytes_saved: number
-  pulls_saved: number
-  upstream_requests: number
-  upstream_bytes: number
-  upstream_errors: number
-  upstream_limited: number
-  fetching: number
-  followers: number
-}
 export interface ClientConfig { kind: string; url: string; mirror_url?: string; routes: number; text: string }

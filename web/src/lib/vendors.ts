@@ -19,13 +19,23 @@ export const clientKinds: [string, string][] = [
   ['podman', 'Podman'],
   ['crio', 'CRI-O'],
   ['k3s', 'k3s'],
+  ['rke2', 'RKE2'],
   ['buildkit', 'BuildKit'],
+  ['kubernetes', 'Kubernetes'],
+  ['helm', 'Helm'],
+  ['ci', 'CI'],
 ]
+// Those that have no mirrors: they say our name.
+export const byName = new Set(['kubernetes', 'helm', 'ci'])
 export const clientNotes: Record<string, Key> = {
   containerd: 'client.containerd',
   docker: 'client.docker',
   podman: 'client.podman',
   crio: 'client.crio',
   k3s: 'client.k3s',
+  rke2: 'client.rke2',
   buildkit: 'client.buildkit',
+  kubernetes: 'client.kubernetes',
+  helm: 'client.helm',
+  ci: 'client.ci',
 }
