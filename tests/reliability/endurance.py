@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a server has to bear besides crashes, one proof a name: idle, slowloris, overload, soak,
-clock, pause, pgrestart, second."""
+clock, pause, pgrestart, second, cache."""
 import argparse
+import hashlib
 import json
 import os
 import random
@@ -15,10 +16,13 @@ import tempfile
 import threading
 import time
 
-from harness import Client, NotStarted, Postgres, Server, binary, compiled, sha256
+from harness import ROOT, Client, NotStarted, Postgres, Server, binary, compiled, sha256
 from ledger import Ledger
 from load import Load
 from shim import Shim
+
+sys.path.insert(0, os.path.join(ROOT, "tests/api"))
+from upstream import Upstream  # noqa: E402
 
 LEASE_S = 30
 
@@ -355,7 +359,105 @@ def second(work, args):
     return "one directory, one database under two directories: both refused with the reason"
 
 
-PROOFS = [idle, slowloris, overload, soak, clock, pause, pgrestart, second]
+def stored(data):
+    """Bytes of objects on disk."""
+    total = 0
+    for root, _, files in os.walk(os.path.join(data, "data")):
+        for name in files:
+            try:
+                total += os.path.getsize(os.path.join(root, name))
+            except FileNotFoundError:
+                pass  # evicted meanwhile
+    return total
+
+
+def proxy_project(house, up, cap):
+    client = Client(house.server)
+    for method, path, body in (
+            ("POST", "registries", {"name": "up", "type": "docker-registry", "url": up.url}),
+            ("POST", "projects", {"project_name": "hub", "registry_id": 1, "storage_limit": cap})):
+        status, _, text = client.request(method, "/api/v2.0/" + path, json.dumps(body),
+                                         Content_Type="application/json")
+        demand(status == 201, f"{path}: {status} {text!r}")
+
+
+class Slow(threading.Thread):
+    """Reads what was cached a while ago, slower than it is evicted, and holds it to its digest."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.digests, self.stop, self.wrong, self.read = server, [], False, [], 0
+
+    def run(self):
+        rng = random.Random(1)
+        while not self.stop:
+            if len(self.digests) < 8:
+                time.sleep(0.1)
+                continue
+            digest = self.digests[-rng.randint(2, 8)]
+            head = (f"GET /v2/hub/big/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\nConnection: close"
+                    f"\r\nAuthorization: {Client(self.server).auth}\r\n\r\n")
+            s = socket.create_connection(("127.0.0.1", self.server.port), timeout=60)
+            s.sendall(head.encode())
+            f, hashed = s.makefile("rb"), hashlib.sha256()
+            status = f.readline()
+            while f.readline() not in (b"\r\n", b""):
+                pass
+            while part := f.read(1 << 20):
+                hashed.update(part)
+                time.sleep(0.05)
+            s.close()
+            if b" 404 " in status:
+                continue  # it had left, and upstream has it no more
+            if b" 200 " not in status or "sha256:" + hashed.hexdigest() != digest:
+                self.wrong.append(f"{digest}: {status!r}")
+            self.read += 1
+
+
+def cache(work, args):
+    """Twenty times a cache's size is pulled through it while its size on disk is watched and while
+    slow readers read what is about to leave."""
+    cap, size, count = (64 << 20, 8 << 20, 60) if args.quick else (1 << 30, 64 << 20, 320)
+    up, layer = Upstream(), bytearray(random.Random(2).randbytes(size))
+    house = House(work, COVE_OUTBOUND_ALLOW="127.0.0.0/8")
+    proxy_project(house, up, cap)
+    client, slow, began = Client(house.server), Slow(house.server), time.monotonic()
+    seen = [0]
+
+    def watch():
+        while not slow.stop:
+            seen.append(max(stored(house.server.data), seen.pop()))
+            time.sleep(0.02)
+    watcher = threading.Thread(target=watch)
+    slow.start()
+    watcher.start()
+    for i in range(count):
+        layer[:8] = i.to_bytes(8, "big")
+        image = up.add_image("big/app", str(i), [bytes(layer)])
+        for path, digest in ((f"manifests/{i}", image.digest), (f"blobs/{image.config}", image.config),
+                             (f"blobs/{image.layers[0]}", image.layers[0])):
+            status, _, body = client.request("GET", f"/v2/hub/big/app/{path}")
+            demand(status == 200 and sha256(body) == digest, f"pull of {path}: {status}")
+        up.delete_blob("big/app", image.layers[0])
+        up.requests.clear()
+        slow.digests.append(image.layers[0])
+    slow.stop = True
+    slow.join()
+    watcher.join()
+    most, left = seen[0], stored(house.server.data)
+    evicted = house.metric("cove_evicted_artifacts_total")
+    house.settle()
+    house.server.kill()
+    up.stop()
+    demand(not slow.wrong, f"a pull under way was harmed: {slow.wrong[:3]}")
+    demand(most <= cap + size + (1 << 20), f"{most >> 20} MiB on disk, the cap is {cap >> 20} MiB")
+    return (f"{count * size / (1 << 30):.1f} GiB through a cache of {cap >> 20} MiB: at most "
+            f"{most / (1 << 20):.0f} MiB on disk, {left >> 20} at the end, images of {size >> 20} MiB, "
+            f"{evicted:.0f} evicted, {slow.read} slow pulls unharmed, "
+            f"{time.monotonic() - began:.0f} s")
+
+
+PROOFS = [cache, idle, slowloris, overload, soak, clock, pause, pgrestart, second]
 
 
 def main():

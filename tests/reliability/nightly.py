@@ -127,6 +127,11 @@ def soak(quick):
     return endurance("soak", quick, "--seconds", 600)
 
 
+@row("20 GiB through a cache of 1 GiB: at most one image over it, pulls under way unharmed")
+def cache(quick):
+    return endurance("cache", quick)
+
+
 @row("wall clock stepped under load: 0 lost")
 def clock(quick):
     return endurance("clock", quick)
