@@ -55,6 +55,7 @@ struct flight {
     enum flight_state state;
     bool begun; /* a leader has it */
     int refs, waiters;
+    bool open;   /* some bytes were released */
     int pending; /* joined, no reader yet: they hold the ring's start */
     int64_t have, total, announced, announced_ms;
     int64_t begun_ms, rate, rated, rated_ms; /* rate: bytes a second, since rated_ms */

@@ -293,8 +293,11 @@ static void advance(struct flight *f, int64_t n)
         f->rated = f->have;
         f->rated_ms = now;
     }
-    if (first || (f->waiters &&
-                  (f->have - f->announced >= WAKE_BYTES || now - f->announced_ms >= WAKE_MS))) {
+    bool opens = !f->open && flight_released(f) > 0; /* the first bytes that may be sent */
+    f->open = f->open || opens;
+    if (first || opens ||
+        (f->waiters &&
+         (f->have - f->announced >= WAKE_BYTES || now - f->announced_ms >= WAKE_MS))) {
         f->announced = f->have;
         f->announced_ms = now;
         pthread_cond_broadcast(&f->moved);
