@@ -338,7 +338,7 @@ static enum err add_page(struct ctx *c, struct builder *b, const struct list_que
         return fail(c, E_BAD_REQUEST, "page: too large");
     buf_str(&b->text, S(" LIMIT "));
     TRY(add_arg(c, b, A_I(size)));
-    if (q->by_cursor)
+    if (q->by_cursor && q->cursor.n)
         return E_OK;
     buf_str(&b->text, S(" OFFSET "));
     return add_arg(c, b, A_I(skip));

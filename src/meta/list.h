@@ -16,7 +16,8 @@
  * With q->by_cursor a page begins behind the row that the cursor names, and the whole order goes
  * one way: the default's columns run as the first of sort= does, so that sort=-x with a cursor is
  * exactly the list backwards. total then counts to LIST_COUNT_MAX + 1 at most, and is -1 on later
- * pages. A cursor that does not fit the sort is E_BAD_REQUEST.
+ * pages. An empty cursor with page > 1 jumps there, in the same order. A
+ * cursor that does not fit the sort is E_BAD_REQUEST.
  */
 struct list_spec {
     const char *columns, *from, *where, *default_sort;

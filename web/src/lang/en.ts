@@ -7,6 +7,7 @@ import common from './en/common.json'
 import error from './en/error.json'
 import job from './en/job.json'
 import key from './en/key.json'
+import list from './en/list.json'
 import project from './en/project.json'
 import projects from './en/projects.json'
 import repository from './en/repository.json'
@@ -18,7 +19,7 @@ import user from './en/user.json'
 import wizard from './en/wizard.json'
 
 export const english = {
-  artifact, cache, client, common, error, job, key, project, projects, repository, settings, shell, storage, upstream, user, wizard,
+  artifact, cache, client, common, error, job, key, list, project, projects, repository, settings, shell, storage, upstream, user, wizard,
 }
 export type Message = string | { zero?: string; one?: string; two?: string; few?: string; many?: string; other: string }
 export type Messages = { [A in keyof typeof english]: { [K in keyof (typeof english)[A]]: Message } }

@@ -17,6 +17,7 @@ export class Failure extends Error {
 export interface Reply<T> {
   data: T
   total: number
+  more: boolean // the count stopped at its limit
   next: string // the cursor of the next rows; '' at the end
 }
 
@@ -82,7 +83,12 @@ export async function call<T>(method: string, path: string, o: Options = {}): Pr
   }
   const text = await reply.text()
   const json = reply.headers.get('Content-Type')?.includes('json') && text
-  return { data: (json ? JSON.parse(text) : text) as T, total: Number(reply.headers.get('X-Total-Count') ?? 0), next: nextCursor(reply) }
+  return {
+    data: (json ? JSON.parse(text) : text) as T,
+    total: Number(reply.headers.get('X-Total-Count') ?? 0),
+    more: reply.headers.has('X-Total-Is-Limit'),
+    next: nextCursor(reply),
+  }
 }
 
 export const get = <T>(path: string, o: Options = {}) => call<T>('GET', path, o)

@@ -44,3 +44,5 @@ export function duration(s: number): string {
 export const shortDigest = (d: string) => (d.length > 30 ? `${d.slice(0, 19)}…${d.slice(-6)}` : d)
 export const tiny = (d: string) => d.replace(/^sha\d+:/, '').slice(0, 8)
 export const hostOf = (url: string) => url.replace(/^https?:\/\//, '').replace(/\/.*$/, '')
+
+export const later = (a: string | null, b: string | null) => (!a ? b : !b ? a : a > b ? a : b)

@@ -82,3 +82,31 @@ export interface Move {
   reason?: string
 }
 export interface ClientConfig { kind: string; url: string; mirror_url?: string; routes: number; text: string }
+export interface ProjectRow {
+  project_id: number
+  name: string
+  is_public: boolean
+  registry_id?: number
+  upstream?: string
+  upstream_type?: string
+  repo_count: number
+  pull_count: number
+  storage_used: number
+  storage_limit: number
+  role: number
+  creation_time: string
+  push_time: string | null
+  pull_time: string | null
+}
+export interface RepositoryRow {
+  id: number
+  name: string
+  artifact_count: number
+  tag_count: number
+  pull_count: number
+  size: number
+  pull_days: number[]
+  creation_time: string
+  push_time: string | null
+  pull_time: string | null
+}
