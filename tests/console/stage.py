@@ -18,11 +18,12 @@ BROWSER = {"Accept": "text/html", "Accept-Encoding": "gzip"}
 STORY = re.compile(r"^export async function (\w+)", re.M)
 
 
-def stories(*files):
-    """(file, name) of every story in stories/*.mjs, or of the files named."""
-    paths = sorted((HERE / "stories").glob("*.mjs"))
-    return [(p.stem, name) for p in paths if not files or p.stem in files
-            for name in STORY.findall(p.read_text())]
+def stories(*files, folder=""):
+    """(file, name) of every story in stories/*.mjs (or stories/folder), or of the files named."""
+    at = HERE / "stories"
+    paths = sorted((at / folder).glob("*.mjs"))
+    return [(str(p.relative_to(at).with_suffix("")), name) for p in paths
+            if not files or p.stem in files for name in STORY.findall(p.read_text())]
 
 
 class Stage:

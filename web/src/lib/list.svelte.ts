@@ -1,10 +1,12 @@
 // A list of any length, a page at a time, by the server's cursor. What is loaded grows from its start
 // and from its end (End asks for the list backwards); a jump into the middle asks for a page by number.
+import { untrack } from 'svelte'
 import { SvelteSet } from 'svelte/reactivity'
 import { Failure, get } from './api'
 import { recall, remember } from './router.svelte'
 
 const PAGE = 100
+const FRESH_MS = 5000
 const KEPT = 12 // lists that Back finds as they were
 
 interface Held<T> {
@@ -92,20 +94,25 @@ export function longList<T>(key: () => string | null): LongList<T> {
     const k = key()
     const by = again
     if (k === null) return
+    untrack(() => open(k, by > 0))
+    return () => stop.abort()
+  })
+  let reloads = 0
+  function open(k: string, reload: boolean) {
     stop.abort()
     stop = new AbortController()
-    url = k.includes('?') ? k : k + '?'
+    url = k
     busy = false
     error = undefined
-    const before = held.get(k) as Held<T> | undefined
-    list = !by && before ? before : fresh<T>()
+    const before = reload && again !== reloads ? undefined : (held.get(k) as Held<T> | undefined)
+    reloads = again
+    list = before ?? fresh<T>()
     held.delete(k)
     held.set(k, list)
     if (held.size > KEPT) held.delete(held.keys().next().value!)
-    if (before && !by && Date.now() - before.at > 15000) void refresh(before)
+    if (before && Date.now() - before.at > FRESH_MS) void refresh(before)
     void fill()
-    return () => stop.abort()
-  })
+  }
   // Old rows stay until what is seen of them has been asked for again.
   async function refresh(l: Held<T>) {
     const next = fresh<T>()
@@ -137,7 +144,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
     row: (i) => (void version, list.rows.get(i)),
     need(from, to) {
       want = [from, to]
-      void fill()
+      untrack(() => void fill())
     },
     reload() {
       again++

@@ -2,6 +2,7 @@
 export const route = $state({ path: location.pathname, search: location.search })
 
 let key = 0
+let showing = 0 // the latest show()
 const places = new Map<number, number>()
 history.scrollRestoration = 'manual'
 if (typeof history.state?.key !== 'number') history.replaceState({ key: ++key }, '')
@@ -20,19 +21,23 @@ export function remember(name: string, value: unknown) {
 function show(scroll: number) {
   route.path = location.pathname
   route.search = location.search
-  // The rows may still be on their way: try until the page is long enough.
-  let tries = 40
+  // The rows may still be on their way: try until the page is long enough, or somebody moves it.
+  const until = performance.now() + 5000
+  const mine = ++showing
   const go = () => {
+    if (mine !== showing) return
     window.scrollTo(0, scroll)
-    if (Math.abs(window.scrollY - scroll) > 2 && tries-- > 0) requestAnimationFrame(go)
+    if (Math.abs(window.scrollY - scroll) > 2 && performance.now() < until) requestAnimationFrame(go)
   }
   requestAnimationFrame(go)
 }
+for (const by of ['wheel', 'touchstart', 'keydown', 'pointerdown']) addEventListener(by, () => showing++, { passive: true })
 
 export function navigate(href: string, replace = false) {
   places.set(here, window.scrollY)
-  if (replace) history.replaceState({ key: here }, '', href)
+  if (replace) history.replaceState({ ...history.state, key: here }, '', href)
   else {
+    history.replaceState({ ...history.state, scroll: window.scrollY }, '')
     here = ++key + Date.now()
     history.pushState({ key: here }, '', href)
   }
@@ -45,7 +50,7 @@ export function navigate(href: string, replace = false) {
 addEventListener('popstate', () => {
   places.set(here, window.scrollY)
   here = history.state?.key ?? 0
-  show(places.get(here) ?? 0)
+  show(places.get(here) ?? history.state?.scroll ?? 0)
 })
 
 addEventListener('click', (e) => {

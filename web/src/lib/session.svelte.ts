@@ -41,16 +41,16 @@ whenExpired(() => {
   if (session.user) session.expired = true
 })
 
-// What the caller may in a project: asked once, kept. The server decides; this only hides what it
+// What the caller may in a project (0: in the system): asked once, kept. The server decides; this only hides what it
 // would refuse.
 const rights = new Map<number, Promise<Set<string>>>()
 export function rightsIn(projectId: number): Promise<Set<string>> {
   let known = rights.get(projectId)
   if (!known) {
     known = get<{ resource: string; action: string }[]>(
-      `${harbor}/users/current/permissions?scope=/project/${projectId}&relative=true`,
+      `${harbor}/users/current/permissions?scope=${projectId ? `/project/${projectId}` : '/system'}&relative=true`,
     ).then(
-      (r) => new Set(r.data.map((p) => `${p.resource}:${p.action}`)),
+      (r) => new Set(r.data.map((p) => `${p.resource || 'project'}:${p.action}`)),
       () => {
         rights.delete(projectId)
         return new Set<string>()
