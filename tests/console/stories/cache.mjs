@@ -53,12 +53,12 @@ export async function upstreams(b) {
   await b.page.getByRole('alert').waitFor() // in use by hub: refused in words
   await b.audit('dialog delete refused')
   await b.page.keyboard.press('Escape')
-  await b.page.route('**/api/v2.0/projects?*', (r) => r.fulfill({ status: 500, headers: { 'X-Request-Id': '7c1f-e09a' }, json: { errors: [{ code: 'INTERNAL', message: 'internal server error' }] } }))
+  await b.page.route('**/api/cove/v1/projects?*', (r) => r.fulfill({ status: 500, headers: { 'X-Request-Id': '7c1f-e09a' }, json: { errors: [{ code: 'INTERNAL', message: 'internal server error' }] } }))
   b.tolerate(500)
   await b.page.getByRole('link', { name: 'Projects', exact: true }).first().click()
   await b.page.getByText('request 7c1f-e09a').waitFor()
   await b.audit('projects error')
-  await b.page.unroute('**/api/v2.0/projects?*')
+  await b.page.unroute('**/api/cove/v1/projects?*')
   await b.page.getByRole('button', { name: 'Try again' }).click()
-  await b.page.getByText(/^1–50 of/).waitFor()
+  await b.page.locator('[role=row] a.main').first().waitFor()
 }

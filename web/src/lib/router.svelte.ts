@@ -9,8 +9,9 @@ if (typeof history.state?.key !== 'number') history.replaceState({ key: ++key },
 else key = history.state.key
 let here: number = history.state.key
 // A reload comes back to the same place, and to what remember() kept of the page.
-addEventListener('pagehide', () => history.replaceState({ ...history.state, scroll: window.scrollY }, ''))
-if (history.state.scroll) show(history.state.scroll)
+addEventListener('pagehide', () => sessionStorage.setItem('scroll', `${here} ${window.scrollY}`))
+const [left, scroll] = (sessionStorage.getItem('scroll') ?? '').split(' ')
+if (Number(left) === here && Number(scroll)) show(Number(scroll))
 
 // Something small of this page for Back and for a reload: a selection, an open row.
 export const recall = (name: string): unknown => history.state?.[name]

@@ -50,7 +50,7 @@ export function rightsIn(projectId: number): Promise<Set<string>> {
     known = get<{ resource: string; action: string }[]>(
       `${harbor}/users/current/permissions?scope=${projectId ? `/project/${projectId}` : '/system'}&relative=true`,
     ).then(
-      (r) => new Set(r.data.map((p) => `${p.resource || 'project'}:${p.action}`)),
+      (r) => new Set(r.data.map((p) => `${p.resource === '.' ? 'project' : p.resource}:${p.action}`)),
       () => {
         rights.delete(projectId)
         return new Set<string>()
