@@ -208,6 +208,17 @@ def test_manifest_by_digest_and_further_tags(cove, name):
     assert reply.status == 400 and reply.code == "DIGEST_INVALID"
 
 
+def test_a_manifest_has_4_mib_at_most(cove, name):
+    admin = cove.admin
+    bare = admin.image(name)
+    for more, status in ((0, 201), (1, 413)):
+        payload = bare + b" " * ((4 << 20) - len(bare) + more)
+        reply = admin.put(f"/v2/{name}/manifests/{status}", payload,
+                          headers={"Content-Type": MANIFEST})
+        assert reply.status == status, reply
+    assert admin.get(f"/v2/{name}/tags/list").json()["tags"] == ["201"]
+
+
 def test_index_and_docker_types_are_byte_exact(cove, name):
     child, payload = cove.admin.push_image(name, "child")
     index = ('{"schemaVersion": 2,\n  "manifests":[' + '{"mediaType":"%s","digest":"%s","size":%d,'
