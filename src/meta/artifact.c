@@ -197,12 +197,12 @@ enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *
 STATEMENT find = SQL("SELECT id AS id, state AS state FROM artifact WHERE repository_id = $1 AND "
                      "digest = $2" LOCK_UPDATE);
 STATEMENT expect =
-    SQL("INSERT INTO artifact(repository_id, digest, state, media_type, size, push_time) "
-        "VALUES($1, $2, 1, $3, $4, $5) ON CONFLICT(repository_id, digest) DO NOTHING");
+    SQL("INSERT INTO artifact(repository_id, digest, state, media_type, size, push_time, used_at) "
+        "VALUES($1, $2, 1, $3, $4, $5, $5) ON CONFLICT(repository_id, digest) DO NOTHING");
 STATEMENT fill = SQL(
     "UPDATE artifact SET state = 2, media_type = $2, artifact_type = $3, config_media_type = $4, "
     "subject_digest = $5, type = $6, size = $7, payload = $8, annotations = $9, extra_attrs = $10, "
-    "push_time = $11 WHERE id = $1");
+    "push_time = $11, used_at = $11 WHERE id = $1");
 STATEMENT use_blob = SQL("INSERT INTO artifact_blob(artifact_id, blob_id) VALUES($1, $2) "
                          "ON CONFLICT DO NOTHING");
 STATEMENT use_child =

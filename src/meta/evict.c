@@ -2,49 +2,46 @@
  * Reading for eviction. The images are walked in the order of their last pull, a page at a time;
  * what is costly to know (tags, missing blobs) is looked up for the rows of the page alone.
  *
- * A part that is pulled keeps the whole: an index is as young as the youngest of its children.
+ * A part that is pulled keeps the whole: an index is as young as the youngest of its children. A
+ * pull writes its own row only, so an index whose child was pulled stands too early in the order;
+ * whoever evicts meets it there, and puts it where it belongs (evict_settle).
  */
 #include "meta/evict.h"
 
 #include "meta/blob.h"
 
 static const struct field row_fields[] = {
-    FIELD(struct evict_row, id, 0, 0),
-    FIELD(struct evict_row, project_id, 0, 0),
-    FIELD(struct evict_row, size, 0, 0),
-    FIELD(struct evict_row, repository, 0, 0),
-    FIELD(struct evict_row, digest, 0, 0),
-    FIELD(struct evict_row, tags, 0, 0),
-    FIELD(struct evict_row, pins, 0, 0),
-    FIELD(struct evict_row, incomplete, 0, 0),
-    FIELD(struct evict_row, last, 0, 0),
-    FIELD(struct evict_row, held, 0, 0),
-    FIELDS_END,
+    FIELD(struct evict_row, id, 0, 0),     FIELD(struct evict_row, project_id, 0, 0),
+    FIELD(struct evict_row, size, 0, 0),   FIELD(struct evict_row, repository, 0, 0),
+    FIELD(struct evict_row, digest, 0, 0), FIELD(struct evict_row, tags, 0, 0),
+    FIELD(struct evict_row, pins, 0, 0),   FIELD(struct evict_row, incomplete, 0, 0),
+    FIELD(struct evict_row, used, 0, 0),   FIELD(struct evict_row, last, 0, 0),
+    FIELD(struct evict_row, held, 0, 0),   FIELDS_END,
 };
 
+/* CROSS JOIN: SQLite takes the tables in this order, so the index artifact_used gives the rows. */
 #define AGED(most)                                                                                 \
-    "SELECT a.id AS id, a.repository_id AS repository_id, a.size AS size, a.digest AS digest, "    \
-    "r.name AS repository, p.id AS project_id, COALESCE(p.proxy_pins, '') AS pins, " most          \
-    "(a.pull_time, a.push_time, COALESCE((SELECT max(" most "(k.pull_time, k.push_time)) FROM "    \
-    "artifact_child x JOIN artifact k ON k.id = x.child_id WHERE x.parent_id = a.id AND "          \
-    "k.state <> 1), 0)) AS last FROM project p JOIN repository r ON r.project_id = p.id JOIN "     \
-    "artifact a ON a.repository_id = r.id WHERE p.registry_id IS NOT NULL AND ($1 = 0 OR "         \
-    "p.id = $1) AND a.payload IS NOT NULL AND NOT EXISTS (SELECT 1 FROM artifact_child y WHERE "   \
-    "y.child_id = a.id)"
+    "SELECT a.id AS id, a.size AS size, a.digest AS digest, r.name AS repository, p.id AS "        \
+    "project_id, COALESCE(p.proxy_pins, '') AS pins, a.used_at AS used, " most                     \
+    "(a.used_at, COALESCE((SELECT max(" most "(k.pull_time, k.push_time)) FROM artifact_child x "  \
+    "JOIN artifact k ON k.id = x.child_id WHERE x.parent_id = a.id AND k.state <> 1), 0)) AS "     \
+    "last FROM artifact a CROSS JOIN repository r CROSS JOIN project p WHERE "                     \
+    "(a.used_at, a.id) > ($2, $3) AND a.payload IS NOT NULL AND r.id = a.repository_id AND p.id "  \
+    "= r.project_id AND p.registry_id IS NOT NULL AND ($1 = 0 OR p.id = $1) AND NOT EXISTS "       \
+    "(SELECT 1 FROM artifact_child y WHERE y.child_id = a.id) ORDER BY a.used_at, a.id LIMIT $4"
 #define PAGE(most, names)                                                                          \
     "SELECT v.id AS id, v.project_id AS project_id, v.size AS size, v.repository AS repository, "  \
-    "v.digest AS digest, v.pins AS pins, v.last AS last, COALESCE((SELECT " names                  \
+    "v.digest AS digest, v.pins AS pins, v.used AS used, v.last AS last, COALESCE((SELECT " names  \
     " FROM tag t WHERE t.artifact_id = v.id), '') AS tags, (SELECT COALESCE(max(t.pinned), 0) "    \
     "FROM tag t WHERE t.artifact_id = v.id) AS held, CASE WHEN EXISTS (SELECT 1 FROM "             \
     "artifact_blob x JOIN blob b ON b.id = x.blob_id WHERE x.artifact_id = v.id AND b.state = 1) " \
     "OR EXISTS (SELECT 1 FROM artifact_child k JOIN artifact_blob x ON x.artifact_id = "           \
     "k.child_id JOIN blob b ON b.id = x.blob_id WHERE k.parent_id = v.id AND b.state = 1) THEN 1 " \
-    "ELSE 0 END AS incomplete FROM (SELECT * FROM (" AGED(                                         \
-        most) ") u WHERE u.last > $2 OR (u.last = $2 AND u.id > $3) ORDER BY u.last, u.id LIMIT "  \
-              "$4) v ORDER BY v.last, v.id"
+    "ELSE 0 END AS incomplete FROM (" AGED(most) ") v ORDER BY v.used, v.id"
 
 STATEMENT page =
     SQL2(PAGE("max", "group_concat(t.name, ' ')"), PAGE("greatest", "string_agg(t.name, ' ')"));
+STATEMENT settle = SQL("UPDATE artifact SET used_at = $2 WHERE id = $1 AND used_at < $2");
 STATEMENT holders =
     SQL("SELECT x.artifact_id AS id FROM blob b JOIN artifact_blob x ON x.blob_id = b.id WHERE "
         "b.digest = $1 AND b.state <> 4 UNION SELECT k.parent_id AS id FROM blob b JOIN "
@@ -99,11 +96,16 @@ static enum err read_ids(struct ctx *c, const struct sql *s, const struct arg *a
     return E_OK;
 }
 
-enum err evict_page(struct ctx *c, int64_t project_id, struct timestamp last, int64_t id, int64_t n,
+enum err evict_page(struct ctx *c, int64_t project_id, struct timestamp used, int64_t id, int64_t n,
                     struct list *out)
 {
-    return sql_rows(c, &page, ARGS(A_I(project_id), A_T(last), A_I(id), A_I(n)), row_fields,
+    return sql_rows(c, &page, ARGS(A_I(project_id), A_T(used), A_I(id), A_I(n)), row_fields,
                     sizeof(struct evict_row), out);
+}
+
+enum err evict_settle(struct ctx *c, const struct evict_row *row)
+{
+    return sql_run(c, &settle, ARGS(A_I(row->id), A_T(row->last)), NULL);
 }
 
 enum err evict_holders(struct ctx *c, struct str digest, struct i64s *out)

@@ -12,12 +12,15 @@ struct evict_row {
     struct str pins;       /* the project's proxy_pins */
     bool held;             /* a tag of it was pointed by hand and stays */
     bool incomplete;       /* a blob of it, or of a child, is EXPECTED */
-    struct timestamp last; /* the last pull of it or of a child; when it came, if never pulled */
+    struct timestamp used; /* its place in the order: its own last pull, or when it came */
+    struct timestamp last; /* the same of it and its children, which is what counts */
 };
 
-/* Oldest first, after (last, id); project_id 0 = of all proxy projects. Of evict_row. */
-enum err evict_page(struct ctx *c, int64_t project_id, struct timestamp last, int64_t id, int64_t n,
+/* In the order of `used`, after (used, id); project_id 0 = of all proxy projects. Of evict_row. */
+enum err evict_page(struct ctx *c, int64_t project_id, struct timestamp used, int64_t id, int64_t n,
                     struct list *out);
+/* Gives an image the place that its children earned it: used = last. */
+enum err evict_settle(struct ctx *c, const struct evict_row *row);
 /* Images that contain the blob, and the indexes that contain these. */
 enum err evict_holders(struct ctx *c, struct str digest, struct i64s *out);
 /* E_NOT_FOUND when the image is gone or was pulled since; else the bytes of its manifest. */

@@ -167,7 +167,8 @@ STATEMENT pull_repository =
         "THEN $3 ELSE pull_time END WHERE id = $1");
 STATEMENT pull_artifact =
     SQL("UPDATE artifact SET pull_count = pull_count + $3, pull_time = CASE WHEN pull_time < $2 "
-        "THEN $2 ELSE pull_time END WHERE id = $1");
+        "THEN $2 ELSE pull_time END, used_at = CASE WHEN used_at < $2 THEN $2 ELSE used_at END "
+        "WHERE id = $1");
 STATEMENT pull_day =
     SQL("INSERT INTO artifact_pull(artifact_id, day, pulls) VALUES($1, $2, $3) ON "
         "CONFLICT(artifact_id, day) DO UPDATE SET pulls = artifact_pull.pulls + excluded.pulls");

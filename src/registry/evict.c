@@ -28,6 +28,7 @@
 
 #define PAGE 500
 #define LOOSE 200
+#define SETTLE_MAX 100 /* pages that are put in order before one is taken */
 #define ROUNDS_MAX 10000
 
 static pthread_mutex_t one = PTHREAD_MUTEX_INITIALIZER;
@@ -136,11 +137,44 @@ static void describe(const struct list *page, const struct i64s *flying, struct 
             .id = (int64_t)i, /* the pages come sorted, so the order of places is the order */
             .last_us = rows[i].last.us,
             .size = rows[i].size,
-            .pinned = rows[i].held || evict_pinned(rows[i].pins, rows[i].repository, rows[i].tags),
+            .pinned = rows[i].held || rows[i].last.us > rows[i].used.us || /* out of its place */
+                      evict_pinned(rows[i].pins, rows[i].repository, rows[i].tags),
             .flying = is_among(flying, rows[i].id),
             .incomplete = rows[i].incomplete,
             .newest = page->count < PAGE && i + 1 == page->count,
         };
+}
+
+/* Puts images whose children were pulled later where they belong; *moved: there were any. */
+static enum err settle_page(struct ctx *c, const struct list *page, bool *moved)
+{
+    const struct evict_row *rows = page->items;
+    CLEANUP(tx_end) struct tx tx = {0};
+    *moved = false;
+    for (size_t i = 0; i < page->count; i++) {
+        if (rows[i].last.us <= rows[i].used.us)
+            continue;
+        if (!*moved)
+            TRY(tx_begin(c, &tx));
+        *moved = true;
+        TRY(evict_settle(c, &rows[i]));
+    }
+    return *moved ? tx_commit(&tx) : E_OK;
+}
+
+/* A page of images after `after`, in the order of their last use. */
+static enum err read_page(struct ctx *c, const struct bound *b, const struct evict_row *after,
+                          struct list *page)
+{
+    bool moved = true;
+    for (int i = 0; moved && i < SETTLE_MAX; i++) {
+        CLEANUP(tx_end) struct tx tx = {0};
+        TRY(tx_read(c, &tx));
+        TRY(evict_page(c, b->project_id, after->used, after->id, PAGE, page));
+        tx_end(&tx);
+        TRY(settle_page(c, page, &moved));
+    }
+    return E_OK;
 }
 
 /* A page of images after `after`, and who of them goes. */
@@ -151,8 +185,8 @@ static enum err choose(struct ctx *c, const struct bound *b, int64_t need,
     CLEANUP(tx_end) struct tx tx = {0};
     struct i64s flying;
     struct evict_unit *units = arena_alloc(&c->mem, PAGE * sizeof *units);
+    TRY(read_page(c, b, after, page));
     TRY(tx_read(c, &tx));
-    TRY(evict_page(c, b->project_id, after->last, after->id, PAGE, page));
     TRY(find_flying(c, &flying));
     describe(page, &flying, units);
     *count = evict_choose(units, page->count, need, tx.now.us, chosen);
@@ -162,7 +196,7 @@ static enum err choose(struct ctx *c, const struct bound *b, int64_t need,
 /* Evicts about `need` bytes; *went: whether anything did. */
 static enum err round_of(struct ctx *c, struct bound *b, int64_t need, bool *went)
 {
-    struct evict_row after = {.last = {-1}};
+    struct evict_row after = {.used = {-1}};
     size_t *chosen = arena_alloc(&c->mem, PAGE * sizeof *chosen);
     for (*went = false; !*went;) {
         struct list page = {0};

@@ -171,6 +171,25 @@ def test_indexes_go_as_a_whole(up, cove):
     eventually(lambda: on_disk(cove) < 2.1 * MIB)
 
 
+def test_an_index_is_as_young_as_its_youngest_child(up, cove):
+    puller, children = Puller(cove), {}
+    for tag in ["1", "2", "3"]:
+        children[tag] = [up.add_image("team/multi", None, [noise(f"young{tag}{i}", 1)],
+                                      platform=("linux", f"arch{i}")) for i in range(2)]
+        up.add_index("team/multi", tag, children[tag])
+        puller.manifest("team/multi", tag)
+        puller.image("team/multi", children[tag][0].digest)
+    settled(cove)
+    for tag in ["2", "1"]: # by digest alone: the indexes' own last pulls stay as they are
+        puller.image("team/multi", children[tag][0].digest)
+        settled(cove)
+    before = used(cove)
+    set_cap(cove, before - 1)
+    eventually(lambda: cached_tags(cove, "team/multi") == ["1", "2"], 15)
+    set_cap(cove, before // 2)
+    eventually(lambda: cached_tags(cove, "team/multi") == ["1"], 15)
+
+
 def test_pins_survive(up, cove):
     set_metadata(cove, "hub", proxy_pins="team/pinned **:stable")
     assert cove.admin.put("/api/v2.0/projects/hub/metadatas/proxy_pins",
