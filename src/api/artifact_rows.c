@@ -7,6 +7,8 @@
  * so the names of the repository are sorted here, up to NAMES_MAX of them; beyond that the caller
  * has to choose a column.
  */
+#include "api/artifact_views.h"
+
 #include "api/cove.h"
 #include "api/harbor.h"
 
@@ -21,7 +23,7 @@
 
 struct row_tag {
     struct str name;
-    struct timestamp push_time, pull_time;
+    struct timestamp push_time, pull_time, checked_at;
     bool pinned;
 };
 
@@ -31,22 +33,10 @@ struct row_attached {
     struct timestamp push_time;
 };
 
-struct artifact_row {
-    int64_t id, size, pulls, tag_count, child_count;
-    struct str digest, media_type, artifact_type, type;
-    struct timestamp push_time, pull_time;
-    bool is_signed;
-    struct strs platforms;
-    struct list tags, attached;
-    struct i64s pulls_30d;
-};
-
 static const struct field row_tag_fields[] = {
-    FIELD(struct row_tag, name, 0, 0),
-    FIELD(struct row_tag, push_time, 0, 0),
-    FIELD(struct row_tag, pull_time, F_NULL, 0),
-    FIELD(struct row_tag, pinned, 0, 0),
-    FIELDS_END,
+    FIELD(struct row_tag, name, 0, 0),           FIELD(struct row_tag, push_time, 0, 0),
+    FIELD(struct row_tag, pull_time, F_NULL, 0), FIELD(struct row_tag, checked_at, F_OMIT, 0),
+    FIELD(struct row_tag, pinned, F_OMIT, 0),    FIELDS_END,
 };
 
 static const struct field row_attached_fields[] = {
@@ -57,7 +47,7 @@ static const struct field row_attached_fields[] = {
     FIELDS_END,
 };
 
-static const struct field artifact_row_view[] = {
+const struct field artifact_row_view[] = {
     FIELD(struct artifact_row, id, 0, 0),
     FIELD(struct artifact_row, digest, 0, 0),
     FIELD(struct artifact_row, media_type, 0, 0),
@@ -196,7 +186,8 @@ static enum err add_tags(struct ctx *c, struct artifact_row *rows, size_t n, con
         struct artifact_row *row = row_of(rows, n, t[i].artifact_id);
         if (!row)
             continue;
-        views[i] = (struct row_tag){t[i].name, t[i].push_time, t[i].pull_time, t[i].pinned};
+        views[i] = (struct row_tag){t[i].name, t[i].push_time, t[i].pull_time, t[i].checked_at,
+                                    t[i].pinned};
         if (!row->tags.count++)
             row->tags.items = &views[i];
         row->tag_count = t[i].many;
@@ -277,18 +268,11 @@ static enum err add_days(struct ctx *c, struct artifact_row *rows, size_t n, con
     return E_OK;
 }
 
-enum err list_artifact_rows(struct call *r)
+enum err artifact_rows_fill(struct ctx *c, const struct artifact *a, size_t n,
+                            struct artifact_row *rows)
 {
-    struct ctx *c = r->c;
-    struct list found;
-    int64_t total;
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
-    TRY(find_rows(r, &found, &total));
-    const struct artifact *a = found.items;
-    struct artifact_row *rows = arena_alloc(&c->mem, (found.count + 1) * sizeof *rows);
-    int64_t *ids = arena_alloc(&c->mem, (found.count + 1) * sizeof *ids);
-    for (size_t i = 0; i < found.count; i++) {
+    int64_t *ids = arena_alloc(&c->mem, (n + 1) * sizeof *ids);
+    for (size_t i = 0; i < n; i++) {
         ids[i] = a[i].id;
         rows[i] = (struct artifact_row){.id = a[i].id,
                                         .digest = a[i].digest,
@@ -300,10 +284,22 @@ enum err list_artifact_rows(struct call *r)
                                         .push_time = a[i].push_time,
                                         .pull_time = a[i].pull_time};
     }
-    TRY(add_tags(c, rows, found.count, ids));
-    TRY(add_children(c, rows, found.count, ids));
-    TRY(add_attached(c, rows, found.count, ids));
-    TRY(add_days(c, rows, found.count, ids));
+    TRY(add_tags(c, rows, n, ids));
+    TRY(add_children(c, rows, n, ids));
+    TRY(add_attached(c, rows, n, ids));
+    return add_days(c, rows, n, ids);
+}
+
+enum err list_artifact_rows(struct call *r)
+{
+    struct ctx *c = r->c;
+    struct list found;
+    int64_t total;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(c, &tx));
+    TRY(find_rows(r, &found, &total));
+    struct artifact_row *rows = arena_alloc(&c->mem, (found.count + 1) * sizeof *rows);
+    TRY(artifact_rows_fill(c, found.items, found.count, rows));
     tx_end(&tx);
     struct list out = {rows, found.count};
     return reply_list(r, artifact_row_view, &out, sizeof *rows, total);

@@ -5,6 +5,8 @@
  * Others are counted and named as far as the caller sees their projects; of the rest not even the
  * number is told.
  */
+#include "api/artifact_views.h"
+
 #include "api/cove.h"
 #include "api/harbor.h"
 
@@ -35,12 +37,6 @@ struct graph_edge {
     struct raw_json platform;
 };
 
-struct graph {
-    struct str digest;
-    bool truncated;
-    struct list nodes, edges;
-};
-
 static const struct field graph_node_fields[] = {
     FIELD(struct graph_node, digest, 0, 0),
     FIELD(struct graph_node, media_type, 0, 0),
@@ -65,7 +61,7 @@ static const struct field graph_edge_fields[] = {
     FIELDS_END,
 };
 
-static const struct field graph_fields[] = {
+const struct field graph_fields[] = {
     FIELD(struct graph, digest, 0, 0),
     FIELD(struct graph, truncated, 0, 0),
     FIELD_LIST(struct graph, nodes, 0, struct graph_node, graph_node_fields),
@@ -169,25 +165,30 @@ static enum err draw_above(struct ctx *c, struct graph *g, const struct artifact
     return E_OK;
 }
 
-enum err artifact_graph(struct call *r)
+enum err graph_read(struct ctx *c, const struct artifact *a, struct graph *out)
 {
-    struct ctx *c = r->c;
-    struct repository repo;
-    struct artifact a;
     struct list below, edges;
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
-    TRY(kin_below(c, a.id, GRAPH_MAX, &below, &edges));
+    TRY(kin_below(c, a->id, GRAPH_MAX, &below, &edges));
     size_t nodes = below.count + ABOVE_MAX + 2;
-    struct graph g = {
-        .digest = a.digest,
+    *out = (struct graph){
+        .digest = a->digest,
         .truncated = below.count == GRAPH_MAX,
         .nodes.items = arena_alloc(&c->mem, nodes * sizeof(struct graph_node)),
         .edges.items = arena_alloc(&c->mem, (nodes + 2 * edges.count) * sizeof(struct graph_edge)),
     };
-    draw(c, &g, &below, &edges);
-    TRY(draw_above(c, &g, &a));
+    draw(c, out, &below, &edges);
+    return draw_above(c, out, a);
+}
+
+enum err artifact_graph(struct call *r)
+{
+    struct repository repo;
+    struct artifact a;
+    struct graph g;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(r->c, &tx));
+    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(graph_read(r->c, &a, &g));
     tx_end(&tx);
     return reply_json(r, 200, graph_fields, &g);
 }
@@ -200,13 +201,6 @@ struct layer_view {
     bool stored;
     struct timestamp created;
     int64_t artifacts, repositories;
-};
-
-struct layers_view {
-    struct str digest;
-    int64_t size, shared, artifacts, repositories;
-    bool history; /* the configuration is here and was read */
-    struct list layers, with;
 };
 
 static const struct field layer_view_fields[] = {
@@ -228,13 +222,14 @@ static const struct field sharer_view_fields[] = {
     FIELDS_END,
 };
 
-static const struct field layers_view_fields[] = {
+const struct field layers_view_fields[] = {
     FIELD(struct layers_view, digest, 0, 0),
     FIELD(struct layers_view, size, 0, 0),
     FIELD(struct layers_view, shared, 0, 0),
     FIELD(struct layers_view, artifacts, 0, 0),
     FIELD(struct layers_view, repositories, 0, 0),
     FIELD(struct layers_view, history, 0, 0),
+    FIELD(struct layers_view, platform, F_OMIT, 0),
     FIELD_LIST(struct layers_view, layers, 0, struct layer_view, layer_view_fields),
     FIELD_LIST(struct layers_view, with, 0, struct kin_sharer, sharer_view_fields),
     FIELDS_END,
@@ -271,44 +266,48 @@ static void fill_layers(struct ctx *c, const struct manifest *m, const struct li
     *out = (struct list){views, m->layer_count};
 }
 
-/* What the rows say, in one transaction. */
-static enum err read_layers(struct call *r, struct artifact *a, struct str *payload,
-                            struct list *blobs, struct layers_view *v)
+enum err layers_read(struct call *r, const struct artifact *a, struct layers_view *out)
 {
     struct ctx *c = r->c;
-    struct repository repo;
     struct manifest_row row;
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, a));
-    TRY(manifest_by_digest(c, repo.project_id, repo.name, a->digest, &row));
-    TRY(kin_layers(c, a->id, &r->principal, blobs));
-    TRY(kin_sharers(c, a->id, &r->principal, SHARERS_MAX, &v->with, &v->artifacts,
-                    &v->repositories));
-    *payload = row.payload;
+    *out = (struct layers_view){.digest = a->digest, .media_type = a->media_type};
+    TRY(manifest_by_digest(c, r->access.project.project_id, r->place.repository, a->digest, &row));
+    TRY(kin_layers(c, a->id, &r->principal, &out->blobs));
+    TRY(kin_sharers(c, a->id, &r->principal, SHARERS_MAX, &out->with, &out->artifacts,
+                    &out->repositories));
+    out->payload = row.payload;
+    return E_OK;
+}
+
+enum err layers_finish(struct call *r, struct layers_view *v)
+{
+    struct ctx *c = r->c;
+    struct manifest m;
+    struct image_config config;
+    TRY(manifest_parse(c, v->payload, v->media_type, &m));
+    TRY(image_config_read(c, r->access.project.project_id, r->place.repository, &m, &config,
+                          &v->history));
+    fill_layers(c, &m, &v->blobs, &config, &v->layers);
+    v->platform = config.platform;
+    const struct kin_layer *l = v->blobs.items;
+    for (size_t i = 0; i < v->blobs.count; i++) {
+        v->size += l[i].size;
+        v->shared += l[i].artifacts ? l[i].size : 0;
+    }
     return E_OK;
 }
 
 enum err artifact_layers(struct call *r)
 {
-    struct ctx *c = r->c;
+    struct repository repo;
     struct artifact a;
-    struct str payload;
-    struct list blobs;
-    struct manifest m;
-    struct image_config config;
-    struct layers_view v = {0};
-    TRY(read_layers(r, &a, &payload, &blobs, &v));
-    TRY(manifest_parse(c, payload, a.media_type, &m));
-    TRY(image_config_read(c, r->access.project.project_id, r->place.repository, &m, &config,
-                          &v.history));
-    fill_layers(c, &m, &blobs, &config, &v.layers);
-    v.digest = a.digest;
-    const struct kin_layer *l = blobs.items;
-    for (size_t i = 0; i < blobs.count; i++) {
-        v.size += l[i].size;
-        v.shared += l[i].artifacts ? l[i].size : 0;
-    }
+    struct layers_view v;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(r->c, &tx));
+    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(layers_read(r, &a, &v));
+    tx_end(&tx);
+    TRY(layers_finish(r, &v));
     return reply_json(r, 200, layers_view_fields, &v);
 }
 
@@ -318,21 +317,13 @@ struct reason {
     struct str reason, what;
 };
 
-struct why_kept {
-    struct str verdict;
-    struct list reasons;
-    struct timestamp last_used;
-    int64_t storage_limit, storage_used, gc_grace_s;
-    struct str free_floor;
-};
-
 static const struct field reason_fields[] = {
     FIELD(struct reason, reason, 0, 0),
     FIELD(struct reason, what, F_OMIT, 0),
     FIELDS_END,
 };
 
-static const struct field why_kept_fields[] = {
+const struct field why_kept_fields[] = {
     FIELD(struct why_kept, verdict, 0, 0),
     FIELD_LIST(struct why_kept, reasons, 0, struct reason, reason_fields),
     FIELD(struct why_kept, last_used, 0, 0),
@@ -414,31 +405,85 @@ static enum err ask_family(struct ctx *c, const struct artifact *a, struct why_k
     return E_OK;
 }
 
-enum err artifact_why_kept(struct call *r)
+enum err why_kept_read(struct call *r, const struct artifact *a, struct why_kept *out)
 {
     struct ctx *c = r->c;
-    struct repository repo;
-    struct artifact a;
     const struct project *p = &r->access.project;
     const struct settings *set = c->sv->settings;
     int64_t floor = 0;
-    struct why_kept w = {
+    bool floored = evict_floor(set->proxy_free_floor, INT64_MAX >> 8, &floor) && floor > 0;
+    struct kept_facts f = {.proxy = p->registry_id != 0,
+                           .bounded = p->storage_limit >= 0 || floored};
+    *out = (struct why_kept){
         .reasons.items = arena_alloc(&c->mem, REASONS_MAX * sizeof(struct reason)),
         .storage_limit = p->storage_limit,
         .storage_used = p->storage_used,
         .gc_grace_s = set->gc_grace_s,
+        .free_floor = f.proxy && floored ? set->proxy_free_floor : NO_STR,
     };
-    bool floored = evict_floor(set->proxy_free_floor, INT64_MAX >> 8, &floor) && floor > 0;
-    struct kept_facts f = {.proxy = p->registry_id != 0,
-                           .bounded = p->storage_limit >= 0 || floored};
+    TRY(ask_tags(r, a, out, &f));
+    TRY(ask_family(c, a, out, &f));
+    out->verdict = str_of(kept_text(kept_verdict(&f)));
+    return E_OK;
+}
+
+enum err artifact_why_kept(struct call *r)
+{
+    struct repository repo;
+    struct artifact a;
+    struct why_kept w;
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
+    TRY(tx_read(r->c, &tx));
     TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
-    TRY(ask_tags(r, &a, &w, &f));
-    TRY(ask_family(c, &a, &w, &f));
+    TRY(why_kept_read(r, &a, &w));
     tx_end(&tx);
-    if (f.proxy && floored)
-        w.free_floor = set->proxy_free_floor;
-    w.verdict = str_of(kept_text(kept_verdict(&f)));
     return reply_json(r, 200, why_kept_fields, &w);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+struct overview {
+    struct artifact_row artifact;
+    struct raw_json annotations;
+    struct str project;
+    int64_t project_id;
+    bool proxy;
+    struct str upstream;
+    struct graph graph;
+    struct layers_view layers;
+    struct why_kept kept;
+};
+
+static const struct field overview_fields[] = {
+    FIELD(struct overview, project, 0, 0),
+    FIELD(struct overview, project_id, 0, 0),
+    FIELD(struct overview, proxy, 0, 0),
+    FIELD(struct overview, upstream, F_OMIT, 0),
+    FIELD_OBJECT(struct overview, artifact, 0, artifact_row_view),
+    FIELD(struct overview, annotations, 0, 0),
+    FIELD_OBJECT(struct overview, graph, 0, graph_fields),
+    FIELD_OBJECT(struct overview, layers, 0, layers_view_fields),
+    FIELD_OBJECT(struct overview, kept, 0, why_kept_fields),
+    FIELDS_END,
+};
+
+enum err artifact_overview(struct call *r)
+{
+    struct repository repo;
+    struct artifact a;
+    struct overview v = {.project = r->access.project.name,
+                         .project_id = r->access.project.project_id,
+                         .proxy = r->access.project.registry_id != 0,
+                         .upstream = r->access.endpoint.url};
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(r->c, &tx));
+    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(artifact_rows_fill(r->c, &a, 1, &v.artifact));
+    TRY(graph_read(r->c, &a, &v.graph));
+    TRY(layers_read(r, &a, &v.layers));
+    TRY(why_kept_read(r, &a, &v.kept));
+    v.annotations = a.annotations;
+    tx_end(&tx);
+    TRY(layers_finish(r, &v.layers));
+    return reply_json(r, 200, overview_fields, &v);
 }

@@ -47,6 +47,8 @@ const struct route cove_routes[] = {
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts", "listArtifactRows",
      IN_PROJECT(ARTIFACT, LIST), NO_BODY, list_artifact_rows, ROUTE_PAGES,
      QUERY(struct rows_query, rows_query_fields)},
+    {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}",
+     "getArtifactOverview", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_overview, 0},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}/graph",
      "getArtifactGraph", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_graph, 0},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}/shared-layers",

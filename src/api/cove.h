@@ -67,7 +67,8 @@ struct compare_query {
 };
 extern const struct field rows_query_fields[], compare_query_fields[];
 
-handler list_artifact_rows, artifact_graph, artifact_layers, artifact_why_kept, compare_artifacts;
+handler list_artifact_rows, artifact_overview, artifact_graph, artifact_layers, artifact_why_kept,
+    compare_artifacts;
 
 /* ---- upstreams as they are: upstreams.c ---------------------------------------------------- */
 

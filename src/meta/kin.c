@@ -163,7 +163,8 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
 
 #define OF_TAGS(ids)                                                                               \
     "SELECT u.artifact_id AS artifact_id, u.name AS name, u.push_time AS push_time, u.pull_time "  \
-    "AS pull_time, u.pinned AS pinned, u.many AS many FROM (SELECT t.*, row_number() OVER "        \
+    "AS pull_time, u.checked_at AS checked_at, u.pinned AS pinned, u.many AS many FROM (SELECT "   \
+    "t.*, row_number() OVER "                                                                      \
     "(PARTITION BY t.artifact_id ORDER BY t.id DESC) AS place, count(*) OVER (PARTITION BY "       \
     "t.artifact_id) AS many FROM tag t WHERE t.artifact_id IN " ids ") u WHERE u.place <= 100 "    \
     "ORDER BY u.artifact_id, u.id DESC"
@@ -196,13 +197,10 @@ STATEMENT names_of =
         "LIMIT $3");
 
 static const struct field tag_fields_here[] = {
-    FIELD(struct kin_tag, artifact_id, 0, 0),
-    FIELD(struct kin_tag, name, 0, 0),
-    FIELD(struct kin_tag, push_time, 0, 0),
-    FIELD(struct kin_tag, pull_time, 0, 0),
-    FIELD(struct kin_tag, pinned, 0, 0),
-    FIELD(struct kin_tag, many, 0, 0),
-    FIELDS_END,
+    FIELD(struct kin_tag, artifact_id, 0, 0), FIELD(struct kin_tag, name, 0, 0),
+    FIELD(struct kin_tag, push_time, 0, 0),   FIELD(struct kin_tag, pull_time, 0, 0),
+    FIELD(struct kin_tag, checked_at, 0, 0),  FIELD(struct kin_tag, pinned, 0, 0),
+    FIELD(struct kin_tag, many, 0, 0),        FIELDS_END,
 };
 
 static const struct field child_fields[] = {

@@ -56,7 +56,7 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
 struct kin_tag {
     int64_t artifact_id;
     struct str name;
-    struct timestamp push_time, pull_time;
+    struct timestamp push_time, pull_time, checked_at;
     bool pinned;
     int64_t many; /* how many the artifact has; KIN_TAGS_MAX of them are given */
 };

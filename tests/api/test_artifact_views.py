@@ -196,6 +196,23 @@ def test_why_a_cached_image_is_kept(start):
         assert ("pinned", "1") in [(x["reason"], x["what"]) for x in ask()["reasons"]]
 
 
+def test_overview_is_all_of_it_at_once(cove, name):
+    """What a page about an artifact needs is one request, and says what its parts say."""
+    admin = cove.admin
+    index, (amd, arm), *_ = multi(admin, name)
+    for digest in (index, amd):
+        all = admin.get(of(name, f"artifacts/{digest}")).json()
+        assert all["graph"] == admin.get(of(name, f"artifacts/{digest}/graph")).json()
+        assert all["layers"] == admin.get(of(name, f"artifacts/{digest}/shared-layers")).json()
+        kept = admin.get(of(name, f"artifacts/{digest}/why-kept")).json()
+        assert {k: all["kept"][k] for k in ("verdict", "reasons")} == {
+            k: kept[k] for k in ("verdict", "reasons")}
+        assert all["project"] == "library" and not all["proxy"] and "upstream" not in all
+    assert all["layers"]["platform"] == "linux/amd64" and all["artifact"]["digest"] == amd
+    assert admin.get(of(name, "artifacts")).json()[0] == admin.get(
+        of(name, f"artifacts/{index}")).json()["artifact"]
+
+
 def test_compare(cove, name):
     """Layers, what runs, platforms: what differs is told."""
     admin = cove.admin
@@ -229,7 +246,7 @@ def test_what_has_no_readable_configuration(cove, name):
     assert admin.get(of(name, "compare?a=1&b=1")).json()["config"] == []
 
 
-@pytest.mark.parametrize("rest", ["artifacts", "artifacts/v1/graph", "artifacts/v1/shared-layers",
+@pytest.mark.parametrize("rest", ["artifacts", "artifacts/v1", "artifacts/v1/graph", "artifacts/v1/shared-layers",
                                   "artifacts/v1/why-kept", "compare?a=v1&b=v1"])
 def test_who_may_look(cove, name, rest):
     admin = cove.admin
