@@ -51,6 +51,8 @@ function walk(file, source, node, inside) {
       }
       return
     }
+    case 'StyleDirective': // units, not words
+      return
     case 'ExpressionTag':
       if (!inside) expression(file, source, node.expression)
       return

@@ -103,17 +103,19 @@ export async function login(name: string, password: string): Promise<void> {
   if (!reply.ok) throw await failure(reply)
 }
 
-// The bytes of a manifest as the registry gives them, with a token for just that.
-export async function manifest(name: string, digest: string, signal?: AbortSignal): Promise<string> {
+// The bytes of a manifest or a small blob as the registry gives them, with a token for just that.
+async function pull(name: string, path: string, signal?: AbortSignal): Promise<string> {
   const scope = `repository:${name}:pull`
   const { data } = await get<{ token: string }>(`/service/token?service=harbor-registry&scope=${encodeURIComponent(scope)}`)
-  const reply = await send(`/v2/${name}/manifests/${digest}`, {
+  const reply = await send(`/v2/${name}/${path}`, {
     headers: { Authorization: 'Bearer ' + data.token, Accept: '*/*' },
     signal: signal ?? null,
   })
   if (!reply.ok) throw await failure(reply)
   return reply.text()
 }
+export const manifest = (name: string, digest: string, signal?: AbortSignal) => pull(name, `manifests/${digest}`, signal)
+export const blob = (name: string, digest: string, signal?: AbortSignal) => pull(name, `blobs/${digest}`, signal)
 
 export const harbor = '/api/v2.0'
 export const cove = '/api/cove/v1'
