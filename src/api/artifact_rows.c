@@ -28,7 +28,7 @@ struct row_tag {
 };
 
 struct row_attached {
-    struct str digest, type;
+    struct str digest, type, artifact_type;
     int64_t size;
     struct timestamp push_time;
 };
@@ -42,6 +42,7 @@ static const struct field row_tag_fields[] = {
 static const struct field row_attached_fields[] = {
     FIELD(struct row_attached, digest, 0, 0),
     FIELD(struct row_attached, type, 0, 0),
+    FIELD(struct row_attached, artifact_type, F_OMIT, 0),
     FIELD(struct row_attached, size, 0, 0),
     FIELD(struct row_attached, push_time, 0, 0),
     FIELDS_END,
@@ -230,7 +231,7 @@ static void add_attached_to(struct artifact_row *row, const struct list *found,
             continue;
         struct str type = accessory_kind(k[i].artifact_type);
         views[row->attached.count++] =
-            (struct row_attached){k[i].digest, type, k[i].size, k[i].push_time};
+            (struct row_attached){k[i].digest, type, k[i].artifact_type, k[i].size, k[i].push_time};
         row->is_signed = row->is_signed || str_starts(type, S("signature."));
     }
 }

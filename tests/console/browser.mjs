@@ -83,3 +83,9 @@ export async function pull(image) {
     rmSync(dir, { recursive: true })
   }
 }
+
+// What a real client finds under a tag: skopeo.
+export async function digestOf(image) {
+  const { stdout } = await promisify(execFile)('skopeo', ['inspect', '--tls-verify=false', '--format', '{{.Digest}}', `docker://${host}/${image}`])
+  return stdout.trim()
+}

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import artifacts
 import pytest
 from conftest import Server
 from proxied import Puller
@@ -90,6 +91,7 @@ def fill(server, up):
     for i in range(30):
         admin.push_image(f"team-07/service-{i:02}", "v1")
     Puller(server).image("library/alpine", "3.20")
+    artifacts.fill(server, up)
     for name in ("guest", "developer"):
         assert admin.post("/api/v2.0/users", json={
             "username": name, "email": f"{name}@example.com", "realname": name.title(),

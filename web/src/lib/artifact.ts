@@ -5,7 +5,7 @@ import { t, type Key } from './i18n'
 import type { Move, Platform } from './types'
 
 export interface RowTag { name: string; push_time: string; pull_time: string | null; checked_at?: string; pinned?: boolean }
-export interface Attached { digest: string; type: string; size: number; push_time: string }
+export interface Attached { digest: string; type: string; artifact_type?: string; size: number; push_time: string }
 export interface Row {
   id: number
   digest: string
@@ -117,7 +117,7 @@ export const step = (command: string) =>
   command.replace(/^\/bin\/sh -c #\(nop\)\s*/, '').replace(/^(RUN )?\|\d+ (\S+=\S* )*/, '').replace(/^\/bin\/sh -c /, 'RUN ').replace(/ # buildkit$/, '').replace(/\s+/g, ' ').trim()
 
 export function told(m: Move): string {
-  const what = t(m.kind === 'move' ? (m.upstream ? 'artifact.upstream_moved' : m.new_digest ? (m.old_digest ? 'artifact.moved' : 'artifact.made') : 'artifact.removed')
+  const what = t(m.kind === 'move' ? (m.upstream ? (m.old_digest ? 'artifact.upstream_moved' : 'artifact.upstream_first') : m.new_digest ? (m.old_digest ? 'artifact.moved' : 'artifact.made') : 'artifact.removed')
     : m.kind === 'point' ? 'artifact.pointed'
     : m.kind === 'unpin' ? 'artifact.unpinned'
     : m.kind === 'held' ? 'artifact.held'
