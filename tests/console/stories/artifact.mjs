@@ -21,7 +21,7 @@ export async function artifact(b) {
   await b.page.getByRole('button', { name: 'Configuration' }).click()
   await b.page.getByText('"architecture"').waitFor()
   await b.page.getByRole('link', { name: 'Tags over time' }).click()
-  await b.page.getByRole('button', { name: 'Show as table' }).click()
+  await b.page.getByRole('button', { name: 'Show as a table' }).click()
   await b.page.getByRole('cell', { name: 'latest' }).first().waitFor()
   await b.page.getByRole('button', { name: 'Why?' }).click()
   await b.page.getByText('Nothing here is deleted by itself.').waitFor()
