@@ -10,6 +10,7 @@
 
 #include "base/crypt.h"
 #include "meta/artifact.h"
+#include "meta/fold.h"
 #include "meta/store.h"
 
 #include <string.h>
@@ -283,6 +284,25 @@ static enum err seed(struct ctx *c)
     return sql_run(c, &seed_member, ARGS(A_T(c->tx->now)), NULL);
 }
 
+static enum err run_steps(struct ctx *c, int64_t from, int64_t last)
+{
+    const struct driver *d = c->sv->db->driver;
+    for (int64_t v = from; v < last; v++)
+        TRY(d->script(c, c->tx->conn, d->postgres ? migrations[v].postgres : migrations[v].sqlite));
+    return E_OK;
+}
+
+/* A new SQLite database: all steps at once. */
+static enum err run_folded(struct ctx *c, int64_t last)
+{
+    CLEANUP(buf_release) struct buf all = {0};
+    for (int64_t v = 0; v < last; v++)
+        if (!fold_step(&all, str_of(migrations[v].sqlite)))
+            return fail(c, E_INTERNAL, "step %lld of the schema cannot be folded",
+                        (long long)v + 1);
+    return c->sv->db->driver->script(c, c->tx->conn, str_c(&c->mem, buf_view(&all)));
+}
+
 enum err schema_migrate(struct ctx *c)
 {
     const struct driver *d = c->sv->db->driver;
@@ -302,10 +322,9 @@ enum err schema_migrate(struct ctx *c)
                     "the database is of a newer Cove (schema %lld, this one has "
                     "%lld)",
                     (long long)have, (long long)last);
-    for (int64_t v = have; v < last; v++) {
-        TRY(d->script(c, tx.conn, d->postgres ? migrations[v].postgres : migrations[v].sqlite));
+    TRY(have || d->postgres ? run_steps(c, have, last) : run_folded(c, last));
+    for (int64_t v = have; v < last; v++)
         TRY(sql_run(c, &version_add, ARGS(A_I(v + 1), A_T(tx.now)), NULL));
-    }
     if (!have)
         TRY(seed(c));
     return tx_commit(&tx);
