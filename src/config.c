@@ -166,10 +166,16 @@ static enum err check_text(struct reader *rd, const struct key *k, struct str te
     return E_OK;
 }
 
+static void note_source(struct reader *rd, const struct key *k)
+{
+    rd->out->from[k - keys] = str_dup(rd->mem, rd->where);
+}
+
 static enum err set_scalar(struct reader *rd, const struct key *k, struct str text)
 {
     void *at = (char *)rd->out + k->off;
     text = str_trim(text);
+    note_source(rd, k);
     if (k->kind == KIND_I64)
         return set_number(rd, k, text, at);
     if (k->kind == KIND_BOOL) {
@@ -186,6 +192,7 @@ static enum err set_scalar(struct reader *rd, const struct key *k, struct str te
 static enum err set_list(struct reader *rd, const struct key *k, struct strs list)
 {
     struct cidr range;
+    note_source(rd, k);
     for (size_t i = 0; i < list.count; i++) {
         if (is_one_of(k->name, cidr_lists, COUNT(cidr_lists)) &&
             cidr_parse(rd->c, list.items[i], &range) != E_OK)
@@ -517,9 +524,11 @@ void config_keep(const struct settings *running, struct settings *fresh)
         [KIND_LIST] = sizeof(struct strs),
     };
     for (size_t i = 0; i < COUNT(keys); i++)
-        if (!is_one_of(keys[i].name, reloadable, COUNT(reloadable)))
+        if (!is_one_of(keys[i].name, reloadable, COUNT(reloadable))) {
             memcpy((char *)fresh + keys[i].off, (const char *)running + keys[i].off,
                    sizes[keys[i].kind]);
+            fresh->from[i] = running->from[i];
+        }
 }
 
 void config_help(struct buf *out)

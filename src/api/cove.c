@@ -86,6 +86,7 @@ const struct route cove_routes[] = {
     {HTTP_GET, "/storage", "getStorage", SYSTEM(SYSTEM_VOLUMES, READ), NO_BODY, get_storage, 0},
     {HTTP_POST, "/storage/gc", "startGarbageCollection", SYSTEM(GARBAGE_COLLECTION, CREATE),
      BODY(struct gc_req, gc_req_fields), start_gc, 0},
+    {HTTP_GET, "/settings", "listSettings", SYSTEM(CONFIGURATION, READ), NO_BODY, get_settings, 0},
     {HTTP_GET, "/jobs", "listJobs", SYSTEM(JOBSERVICE_MONITOR, LIST), NO_BODY, list_jobs, 0,
      QUERY(struct job_query, job_query_fields)},
     {HTTP_GET, "/projects/{project}/jobs", "listProjectJobs", IN_PROJECT(REPOSITORY, UPDATE),

@@ -51,7 +51,7 @@ struct gc_req {
 extern const struct field gc_req_fields[];
 
 project_finder job_of_path;
-handler list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;
+handler get_settings, list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;
 
 /* The job as the API shows it, with 202 and where it is: for whoever queues one. */
 enum err reply_job(struct call *r, int64_t job_id);

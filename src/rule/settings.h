@@ -74,7 +74,15 @@ struct proxy_setting {
 #define SETTING_TYPE_BOOL bool
 #define SETTING_TYPE_LIST struct strs
 
+enum setting {
+#define X(kind, member, key, value, help) SETTING_##member,
+    SETTINGS_LIST(X)
+#undef X
+        SETTING_COUNT
+};
+
 struct settings {
+    struct str from[SETTING_COUNT]; /* "default", "cove.yml:12" or "COVE_LISTEN" */
 #define X(kind, member, key, value, help) SETTING_TYPE_##kind member;
     SETTINGS_LIST(X)
 #undef X
