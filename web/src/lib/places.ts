@@ -25,6 +25,10 @@ export const places: Place[] = [
   { href: '/projects', icon: 'box', word: 'common.projects', go: 'p', goes: 'key.projects', count: `${harbor}/projects` },
   { href: '/upstreams', icon: 'globe', word: 'shell.upstreams', go: 'u', goes: 'key.upstreams', may: sysadmin, count: `${harbor}/registries` },
   { href: '/connect', icon: 'plug', word: 'shell.connect', short: 'shell.connect_short' },
+  { href: '/storage', icon: 'disks', word: 'storage.title', go: 's', goes: 'key.storage', admin: true, may: sysadmin },
+  { href: '/jobs', icon: 'tasks', word: 'job.title', go: 'j', goes: 'key.jobs', admin: true, may: sysadmin },
+  { href: '/settings', icon: 'gear', word: 'settings.title', admin: true, may: sysadmin },
+  { href: '/profile', icon: 'person', word: 'user.profile', do: true },
   { href: '/new', icon: 'plus', word: 'common.new_proxy', do: true, may: sysadmin },
 ]
 

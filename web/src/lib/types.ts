@@ -110,3 +110,41 @@ export interface RepositoryRow {
   push_time: string | null
   pull_time: string | null
 }
+export interface Job {
+  id: number
+  kind: string
+  state: string
+  project?: string
+  repository?: string
+  by: string
+  done: number
+  total: number
+  failed_count: number
+  failed?: { item: string; reason: string }[]
+  message?: string
+  stop?: boolean
+  created: string
+  started: string | null
+  ended: string | null
+  eta: string | null
+  params: Record<string, unknown>
+  result: Record<string, unknown>
+}
+export interface StorageView {
+  disk_total: number
+  disk_free: number
+  blobs: number
+  blob_bytes: number
+  manifests: number
+  manifest_bytes: number
+  shared_blobs: number
+  shared_bytes: number
+  saved_bytes: number
+  uploads: number
+  upload_bytes: number
+  grace_s: number
+  interval_s: number
+  reclaim: { reason: string; blobs: number; bytes: number; until: string | null }[]
+  projects: { project_id: number; name: string; registry_id?: number; used: number; limit: number }[]
+}
+export interface Setting { key: string; value: string; default: string; help: string; source: string; at?: string; secret?: boolean }

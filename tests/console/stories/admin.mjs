@@ -1,0 +1,106 @@
+// What an administrator sees of the store, its jobs and its settings; and one's own profile.
+import { check, heading, signIn, url } from '../browser.mjs'
+
+const api = (b, method, path, body) =>
+  b.page.evaluate(async ([method, path, body]) => {
+    const first = await fetch('/api/version')
+    const r = await fetch(path, { method, headers: { 'Content-Type': 'application/json', 'X-Harbor-CSRF-Token': first.headers.get('X-Harbor-CSRF-Token') }, body: body && JSON.stringify(body) })
+    return { status: r.status, text: await r.text() }
+  }, [method, path, body])
+
+export async function storage(b) {
+  await signIn(b)
+  const gone = await api(b, 'DELETE', '/api/v2.0/projects/team-07/repositories/service-29')
+  check(gone.status === 200, JSON.stringify(gone))
+  await b.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Storage' }).click()
+  await heading(b, 'Storage')
+  await b.page.getByText('Just pushed: waits for its manifest').or(b.page.getByText('a push may be about to use it')).first().waitFor()
+  await b.page.getByRole('link', { name: 'team-07' }).waitFor()
+  await b.page.getByRole('button', { name: 'Dry run' }).click()
+  await b.page.getByRole('region', { name: 'Last runs' }).getByText('would go').first().waitFor({ timeout: 15000 })
+  await b.page.getByRole('button', { name: 'Collect garbage' }).click()
+  await b.page.getByRole('region', { name: 'Last runs' }).getByText('freed').first().waitFor({ timeout: 15000 })
+  await b.audit('storage')
+  await b.page.getByRole('link', { name: 'All jobs' }).click()
+  await heading(b, 'Jobs')
+  await b.page.getByRole('row').filter({ hasText: 'Garbage collection, dry run' }).first().waitFor()
+  await b.audit('jobs')
+}
+
+// A job is shown as it goes on, its share stands in the title, and it can be stopped.
+export async function job_under_way(b) {
+  await signIn(b)
+  let done = 0, state = 'running', asked = ''
+  const job = () => ({ id: 7, kind: 'bulk', state, project: 'team-07', by: 'admin', done, total: 1843, failed_count: 2, message: '', created: new Date(Date.now() - 60000).toISOString(), started: new Date(Date.now() - 50000).toISOString(), ended: state === 'running' ? null : new Date().toISOString(), eta: new Date(Date.now() + 20000).toISOString(), params: {}, result: {} })
+  await b.page.route('**/api/cove/v1/jobs?*', (r) => { done += 401; return r.fulfill({ json: [job()] }) })
+  await b.page.route('**/api/cove/v1/jobs/7', (r) => r.fulfill({ json: { ...job(), failed: [{ item: 'team-07/web/shop@sha256:00', reason: 'in use by a running pull' }] } }))
+  await b.page.route('**/api/cove/v1/jobs/7/stop', (r) => { asked = r.request().method(); state = 'stopped'; return r.fulfill({ status: 202 }) })
+  await b.page.goto(url + '/jobs')
+  await b.page.getByRole('progressbar').waitFor()
+  await b.page.getByText('2 failed').waitFor()
+  await b.page.waitForFunction(() => /^[4-9]\d % Jobs/.test(document.title))
+  await b.audit('job under way')
+  await b.page.getByRole('button', { name: 'Stop' }).click()
+  await b.page.getByText('Stopped').waitFor()
+  check(asked === 'POST', 'it was asked to stop')
+  await b.page.getByRole('link', { name: '2 failed' }).click()
+  await b.page.getByRole('dialog').getByText('in use by a running pull').waitFor()
+  await b.audit('dialog job failures')
+}
+
+export async function settings(b) {
+  await signIn(b)
+  await b.page.goto(url + '/settings')
+  const row = b.page.getByRole('row').filter({ hasText: 'outbound.allow' })
+  await row.getByText('127.0.0.0/8').waitFor()
+  await row.getByText('COVE_OUTBOUND_ALLOW').waitFor()
+  await b.audit('settings')
+  await b.page.getByRole('button', { name: 'Changed' }).click()
+  await b.page.getByRole('row').filter({ hasText: 'gc.grace_s' }).waitFor({ state: 'detached' })
+  check((await b.page.locator('body').innerText()).includes(process.env.ADMIN_PASSWORD) === false, 'no secret')
+  await b.page.locator('[data-filter]').fill('nothing-like-it')
+  await b.page.getByText('No setting matches').waitFor()
+}
+
+export async function password(b) {
+  await signIn(b, 'developer', process.env.USER_PASSWORD)
+  check((await b.page.getByRole('link', { name: 'Storage' }).count()) === 0, 'no entry without the right')
+  await b.page.getByRole('button', { name: 'Developer' }).click()
+  await b.page.getByRole('link', { name: 'Profile and password' }).click()
+  await heading(b, 'Profile')
+  await b.audit('profile')
+  const fill = async (before, fresh, again) => {
+    await b.page.getByLabel('Present password').fill(before)
+    await b.page.getByLabel('New password', { exact: true }).fill(fresh)
+    await b.page.getByLabel('New password again').fill(again)
+    await b.page.getByRole('button', { name: 'Change the password' }).click()
+  }
+  await fill(process.env.USER_PASSWORD, 'Another-word-2', 'Another-word-3')
+  await b.page.getByText('are not the same').waitFor()
+  b.tolerate(400, 403)
+  await fill('wrong-Password-1', 'Another-word-2', 'Another-word-2')
+  await b.page.getByRole('alert').waitFor()
+  b.tolerate()
+  await fill(process.env.USER_PASSWORD, 'Another-word-2', 'Another-word-2')
+  await b.page.getByText('The password is changed').waitFor()
+  await b.page.goto(url + '/projects')
+  await b.page.locator('[role=row] a.main').first().waitFor() // the session goes on
+  await b.context.clearCookies()
+  await signIn(b, 'developer', 'Another-word-2')
+  await b.page.goto(url + '/profile')
+  await fill('Another-word-2', process.env.USER_PASSWORD, process.env.USER_PASSWORD)
+  await b.page.getByText('The password is changed').waitFor()
+}
+
+export async function phone_admin(b) {
+  await signIn(b)
+  for (const path of ['/storage', '/jobs', '/settings', '/profile']) {
+    await b.page.goto(url + path)
+    await b.page.getByRole('heading', { level: 1 }).waitFor()
+    await b.page.waitForLoadState('networkidle')
+    const over = await b.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    check(over <= 0, `${path} is ${over} px too wide`)
+    await b.audit('phone' + path.replace('/', ' '))
+  }
+}
+phone_admin.view = { width: 390, height: 844 }
