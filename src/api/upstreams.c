@@ -4,7 +4,9 @@
  */
 #include "api/cove.h"
 
+#include "base/log.h"
 #include "meta/upstream_use.h"
+#include "registry/burn.h"
 #include "registry/condition.h"
 #include "registry/flight.h"
 #include "registry/ledger.h"
@@ -285,6 +287,8 @@ enum err upstream_quota_series(struct call *r)
     TRY(read_time(r, "to", now, &to));
     TRY(read_time(r, "from", (struct timestamp){to.us - DAY_S * SECOND_US}, &from));
     TRY(read_endpoint(r, &e));
+    if (ledger_flush(c) != E_OK) /* the last sample is missing then, and the housekeeper says so */
+        log_debug("upstreams", "the quota ledger is not written: %s", c->msg);
     TRY(ledger_list(c, &lines, &count));
     TRY(quota_of(c, &e, lines, count, &quota));
     struct series_view v = {.id = e.id, .now = pick(&quota, credential)};
@@ -311,6 +315,8 @@ enum err list_consumers(struct call *r)
     if (window < 60 || window > 90 * DAY_S)
         return fail(c, E_BAD_REQUEST, "window is seconds, 60 to %lld", (long long)(90 * DAY_S));
     TRY(read_endpoint(r, &e));
+    if (burn_flush(c) != E_OK) /* the last seconds are missing then */
+        log_debug("upstreams", "the use of pull limits is not written: %s", c->msg);
     {
         CLEANUP(tx_end) struct tx tx = {0};
         struct timestamp from = {clock_now().us - window * SECOND_US};

@@ -5,9 +5,8 @@
  * under project 0, so that sums stay right. The flush adds what peer/asked.h has of the upstreams,
  * takes everything out, writes it in one transaction and puts back what could not be written.
  *
- * The ring of pulls knows which (repository, digest, principal, address) it has seen in the last
- * seconds by their hash, so that a pull that is repeated all the time is not written all the time;
- * a crawler moves at most RING of them through it between two flushes, the rest is not shown.
+ * A pull of the same by the same is noted once between two flushes, with its last time. A crawler
+ * moves at most RING of them through between two flushes, the rest is not shown.
  */
 #include "registry/figures.h"
 
@@ -21,25 +20,19 @@
 #define SLOTS ((size_t)256)
 #define ROWS (SLOTS + ASKED_MAX) /* the last ones for project 0 */
 #define RING ((size_t)64)
-#define SEEN ((size_t)256)
-#define AGAIN_US (5 * SECOND_US) /* how often the time of the same pull is noted */
 
 static struct {
     pthread_mutex_t lock;
     struct figure_row rows[ROWS];
     size_t count;
     struct recent {
+        uint64_t hash; /* of all but the time, the outcome and the reference */
         int64_t project_id;
         struct timestamp at;
         enum outcome outcome;
         char repository[256], reference[256], digest[140], principal[128], client[64];
     } ring[RING];
     size_t waiting;
-    struct {
-        uint64_t hash;
-        int64_t at_us;
-    } seen[SEEN];
-    size_t next_seen;
 } figures = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- counters ----------------------------------------------------------------------------- */
@@ -154,16 +147,13 @@ static uint64_t mix(uint64_t h, struct str s)
     return (h ^ 0xff) * UINT64_C(1099511628211);
 }
 
-/* Was it seen lately? From now on it was. Under the lock. */
-static bool seen_lately(uint64_t hash, int64_t now_us)
+/* Its place in the ring: one that is there, or a free one; NULL: full. Under the lock. */
+static struct recent *place_of(uint64_t hash)
 {
-    for (size_t i = 0; i < SEEN; i++)
-        if (figures.seen[i].hash == hash && now_us - figures.seen[i].at_us < AGAIN_US)
-            return true;
-    figures.seen[figures.next_seen].hash = hash;
-    figures.seen[figures.next_seen].at_us = now_us;
-    figures.next_seen = (figures.next_seen + 1) % SEEN;
-    return false;
+    for (size_t i = 0; i < figures.waiting; i++)
+        if (figures.ring[i].hash == hash)
+            return &figures.ring[i];
+    return figures.waiting < RING ? &figures.ring[figures.waiting++] : NULL;
 }
 
 void figures_recent(const struct place *at, struct str reference, struct str digest,
@@ -175,8 +165,9 @@ void figures_recent(const struct place *at, struct str reference, struct str dig
     uint64_t hash = UINT64_C(14695981039346656037) ^ (uint64_t)at->access->project.project_id;
     hash = mix(mix(mix(mix(hash, at->repository), digest), who), client);
     pthread_mutex_lock(&figures.lock);
-    if (figures.waiting < RING && !seen_lately(hash, now.us)) {
-        struct recent *r = &figures.ring[figures.waiting++];
+    struct recent *r = place_of(hash);
+    if (r) {
+        r->hash = hash;
         r->project_id = at->access->project.project_id;
         r->at = now;
         r->outcome = outcome;

@@ -18,8 +18,7 @@ void figures_sent(const struct place *at, enum outcome outcome, int64_t bytes);
 /* A manifest GET that upstream counts. */
 void figures_counted(const struct place *at);
 
-/* Remembers who pulled what last (any project); the same again within seconds is not noted. client:
-   address. */
+/* Remembers who pulled what last (any project), for recent_pull. client: its address. */
 void figures_recent(const struct place *at, struct str reference, struct str digest,
                     struct str client, enum outcome outcome);
 

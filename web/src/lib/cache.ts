@@ -159,7 +159,8 @@ export function warnings(rows: UpstreamRow[], of: number | undefined, series: Qu
     else if (f && f.sure !== 'not' && f.empty_mid && (!told.refill.at || f.empty_mid < told.refill.at)) {
       const params = { name, time: clock(f.empty_mid), ahead: told.refill.at ? ahead(f.empty_mid, told.refill.at) : '' }
       out.push({ key: told.refill.at ? 'cache.will_end' : 'cache.will_end_some_time', params, bad: false, id: u.id, helps: true })
-    } else if (q.floor > 0 && q.remaining <= q.floor) out.push({ key: 'cache.at_floor', params: { name, n: q.remaining, floor: q.floor }, bad: false, id: u.id, helps: true })
+    }
+    if (q.remaining > 0 && q.floor > 0 && q.remaining <= q.floor) out.push({ key: 'cache.at_floor', params: { name, n: q.remaining, floor: q.floor }, bad: false, id: u.id, helps: true })
   }
   return out
 }
