@@ -64,7 +64,9 @@ static enum err created(struct call *r, struct str digest)
 
 static enum err copy_body(struct call *r, struct upload_session *s)
 {
-    char *p = arena_alloc(&r->c->mem, CHUNK);
+    char *p = arena_try(&r->c->mem, CHUNK);
+    if (!p)
+        return fail(r->c, E_UNAVAILABLE, "no memory for the body");
     for (;;) {
         size_t n;
         TRY(http_body_read(r->c, r->http, p, CHUNK, &n));

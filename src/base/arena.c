@@ -18,43 +18,61 @@ struct arena_block {
     _Alignas(16) char data[];
 };
 
-#define RESERVE_BLOCKS 128
-
-static struct {
-    pthread_mutex_t lock;
+/* Of a kind of block: small ones for what requests are made of, large ones for a manifest. */
+struct reserve {
+    size_t size, count;
+    char *blocks;
     size_t fresh; /* how many were handed out at least once */
     struct arena_block *free;
-    struct {
-        struct arena_block head;
-        _Alignas(16) char data[BLOCK_SIZE];
-    } blocks[RESERVE_BLOCKS];
-} reserve = {.lock = PTHREAD_MUTEX_INITIALIZER};
+};
 
-/* NULL when it is used up. */
-static struct arena_block *reserve_take(void)
+#define SMALL_COUNT 128
+#define LARGE_COUNT 4
+#define SMALL_SIZE (sizeof(struct arena_block) + BLOCK_SIZE)
+#define LARGE_SIZE (sizeof(struct arena_block) + ((size_t)4 << 20) + 4096)
+
+static _Alignas(16) char small_blocks[SMALL_COUNT * SMALL_SIZE];
+static _Alignas(4096) char large_blocks[LARGE_COUNT * LARGE_SIZE];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct reserve reserves[] = {
+    {.size = SMALL_SIZE, .count = SMALL_COUNT, .blocks = small_blocks},
+    {.size = LARGE_SIZE, .count = LARGE_COUNT, .blocks = large_blocks},
+};
+
+/* NULL when what is large enough is used up. */
+static struct arena_block *reserve_take(size_t size)
 {
+    struct arena_block *b = NULL;
     heap_refuse();
-    pthread_mutex_lock(&reserve.lock);
-    struct arena_block *b = reserve.free;
-    if (b)
-        reserve.free = b->next;
-    else if (reserve.fresh < RESERVE_BLOCKS)
-        b = &reserve.blocks[reserve.fresh++].head;
-    pthread_mutex_unlock(&reserve.lock);
+    pthread_mutex_lock(&lock);
+    for (size_t i = 0; i < COUNT(reserves) && !b; i++) {
+        struct reserve *r = &reserves[i];
+        if (size > r->size)
+            continue;
+        b = r->free;
+        if (b)
+            r->free = b->next;
+        else if (r->fresh < r->count)
+            b = (struct arena_block *)(void *)(r->blocks + r->size * r->fresh++);
+    }
+    pthread_mutex_unlock(&lock);
     return b;
 }
 
 static void block_free(struct arena_block *b)
 {
-    uintptr_t at = (uintptr_t)b, low = (uintptr_t)reserve.blocks;
-    if (at < low || at >= low + sizeof reserve.blocks) {
-        free(b);
+    for (size_t i = 0; i < COUNT(reserves); i++) {
+        struct reserve *r = &reserves[i];
+        uintptr_t at = (uintptr_t)b, low = (uintptr_t)r->blocks;
+        if (at < low || at >= low + r->size * r->count)
+            continue;
+        pthread_mutex_lock(&lock);
+        b->next = r->free;
+        r->free = b;
+        pthread_mutex_unlock(&lock);
         return;
     }
-    pthread_mutex_lock(&reserve.lock);
-    b->next = reserve.free;
-    reserve.free = b;
-    pthread_mutex_unlock(&reserve.lock);
+    free(b);
 }
 
 static size_t round_up(size_t n)
@@ -72,7 +90,7 @@ static void *new_block(struct arena *a, size_t n, bool keep_open)
         return NULL;
     struct arena_block *b = malloc(sizeof *b + cap);
     if (!b)
-        b = cap <= BLOCK_SIZE ? reserve_take() : NULL;
+        b = reserve_take(sizeof *b + cap);
     if (!b)
         return NULL;
     b->next = a->blocks;

@@ -18,8 +18,8 @@ struct arena {
 
 #define ARENA_BUDGET ((size_t)64 << 20)
 
-/* Zeroed, aligned for any type, valid until arena_release. Aborts when the heap is exhausted and 1
-   MiB of reserve as well, or at once for more than 8 KiB. */
+/* Zeroed, aligned for any type, valid until arena_release. Aborts when the heap is exhausted and
+   the reserve as well: 1 MiB of small blocks, four of 4 MiB for manifests and the like. */
 void *arena_alloc(struct arena *a, size_t n);
 /* The same, NULL when the budget or the heap is exhausted. */
 void *arena_try(struct arena *a, size_t n);

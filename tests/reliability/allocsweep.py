@@ -89,6 +89,8 @@ def in_words(frames):
 class Walk(Story):
     """A story of every kind of request; what was refused is only noted."""
 
+    more = {"annotations": {"long": "x" * 20000}}  # larger than what arenas hand out in steps
+
     def __init__(self, server, ledger, seed, up):
         super().__init__(server, ledger, seed)
         self.up, self.number, self.wrong = up, 0, []

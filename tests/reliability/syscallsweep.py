@@ -31,6 +31,8 @@ WITNESS = {"fdatasync": ["fdatasync"], "fsync": ["fsync"], "pwrite": ["pwrite64"
 class Story:
     """One client, one image more each time, one of the earlier ones deleted."""
 
+    more = {}  # of each manifest
+
     def __init__(self, server, ledger, seed):
         self.server, self.ledger = server, ledger
         self.rng, self.unhappy = random.Random(seed), []
@@ -70,7 +72,7 @@ class Story:
                 return
         if self.chunked(client, at, large) is None:
             return
-        payload = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST,
+        payload = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, **self.more,
                               "config": descriptor(config, "application/vnd.oci.image.config.v1"
                                                            "+json"),
                               "layers": [descriptor(x, "application/vnd.oci.image.layer.v1.tar")
