@@ -121,7 +121,13 @@ static void key_file(void **state)
     assert_int_not_equal(seal_key_load(&c, path, false, &b), E_OK);
     assert_int_equal(chmod(path.p, 0600), 0);
     assert_int_equal(truncate(path.p, 10), 0);
+    assert_int_not_equal(seal_key_load(&c, path, true, &b), E_OK);
+    assert_int_equal(truncate(path.p, 0), 0); /* what a crash at the first start leaves */
     assert_int_not_equal(seal_key_load(&c, path, false, &b), E_OK);
+    assert_int_equal(seal_key_load(&c, path, true, &b), E_OK);
+    assert_true(b.made);
+    assert_int_equal(seal_key_load(&c, path, true, &a), E_OK);
+    assert_memory_equal(a.bytes, b.bytes, KEY_SIZE);
     unlink(path.p);
     rmdir(dir);
 }
