@@ -1,5 +1,6 @@
 # The web console: web/ is built by npm, compressed, and embedded into the binary. Where it cannot be
 # built the binary answers `/` with a short text and everything else works.
+find_program(NODE node PATHS ${CMAKE_SOURCE_DIR}/build/node/bin NO_DEFAULT_PATH) # tools/node
 find_program(NODE node)
 find_program(NPM npm)
 set(console_possible OFF)

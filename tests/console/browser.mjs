@@ -26,14 +26,14 @@ export async function open({ width = 1280, height = 860, theme = 'light' } = {})
   const page = await context.newPage()
   page.setDefaultTimeout(10000)
   const wrong = []
-  let tolerated = [] // statuses that the story provokes: the browser logs each as an error
+  let tolerated = [] // statuses and net:: errors that the story provokes: the browser logs each
   await page.addInitScript(() => {
     window.violations = []
     addEventListener('securitypolicyviolation', (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`))
   })
   page.on('console', (m) => {
     if (m.type() !== 'error' && m.type() !== 'warning') return
-    if (!tolerated.some((t) => m.text().includes(`status of ${t}`))) wrong.push(m.text())
+    if (!tolerated.some((t) => m.text().includes(t.startsWith('net::') ? t : `status of ${t}`))) wrong.push(m.text())
   })
   page.on('pageerror', (e) => wrong.push(String(e)))
   page.on('request', (r) => {
@@ -70,6 +70,38 @@ export async function signIn(b, name = 'admin', password = process.env.ADMIN_PAS
   await b.page.getByRole('button', { name: 'Sign in' }).click()
   await b.page.getByRole('navigation', { name: 'Main' }).or(b.page.getByRole('navigation', { name: 'Sections' })).first().waitFor()
   b.tolerate()
+}
+
+// A call of the server's API by an administrator, as a script would make it.
+export async function admin(method, path, body) {
+  const reply = await fetch(url + path, {
+    method,
+    headers: { Authorization: 'Basic ' + btoa('admin:' + process.env.ADMIN_PASSWORD), 'Content-Type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  })
+  check(reply.ok, `${method} ${path}: ${reply.status}`)
+  return reply
+}
+
+// Every page of the console, on the stage's data.
+export async function everyPage() {
+  const found = await (await admin('GET', '/api/v2.0/projects/team-07/repositories/web%252Fshop/artifacts')).json()
+  return {
+    cache: '/',
+    projects: '/projects',
+    project: '/projects/team-07',
+    proxy: '/projects/hub',
+    repository: '/projects/team-07/repositories/web/shop',
+    artifact: `/projects/team-07/repositories/web/shop/artifacts/${found[0].digest}`,
+    upstreams: '/upstreams',
+    connect: '/connect?project=hub',
+    wizard: '/new',
+  }
+}
+
+export async function settled(b) {
+  await b.page.getByRole('heading', { level: 1 }).first().waitFor()
+  await b.page.waitForLoadState('networkidle')
 }
 
 export const heading = (b, name) => b.page.getByRole('heading', { level: 1, name }).waitFor()

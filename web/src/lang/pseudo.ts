@@ -10,7 +10,9 @@ const stretch = (text: string) => {
     .split(/(\{\w+\}|<\/?\w+>)/)
     .map((piece) => (/^[{<]/.test(piece) ? piece : [...piece].map((c) => accents[c] ?? c).join('')))
     .join('')
-  return `[${far}${'~'.repeat(Math.ceil(text.length / 3))}]`
+  // In words: one long word would not break where every language does.
+  const more = '~'.repeat(Math.ceil(text.length / 3)).replace(/~{6}(?=~)/g, '$& ')
+  return `[${far}${more.length > 6 ? ' ' : ''}${more}]`
 }
 const each = (m: Message): Message =>
   typeof m === 'string' ? stretch(m) : (Object.fromEntries(Object.entries(m).map(([form, text]) => [form, stretch(text)])) as Message)

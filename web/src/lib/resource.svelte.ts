@@ -10,6 +10,8 @@ const client = new QueryClient({
   },
 })
 
+client.mount() // it hears of the window's focus and of the network
+
 // Another person's data is nobody's.
 export const forget = () => client.clear()
 // After a new sign-in: what is on the page is asked for again.
