@@ -37,7 +37,7 @@ export async function open({ width = 1280, height = 860, theme = 'light' } = {})
   })
   page.on('pageerror', (e) => wrong.push(String(e)))
   page.on('request', (r) => {
-    if (!r.url().startsWith(url + '/')) wrong.push('off-origin: ' + r.url())
+    if (!r.url().startsWith(url + '/') && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
   })
 
   const audit = async (what) => {

@@ -40,10 +40,19 @@ async function failure(reply: Response): Promise<Failure> {
   }
 }
 
+// public/start.js has asked who is signed in before the program was there; its answer is good once.
+const early = (window as { early?: { path: string; reply: Promise<Response> } }).early
+let used = false
+function first(path: string): Promise<Response> | undefined {
+  if (used || path !== early?.path) return undefined
+  used = true
+  return early.reply
+}
+
 async function send(path: string, init: RequestInit): Promise<Response> {
   let reply: Response
   try {
-    reply = await fetch(path, { credentials: 'same-origin', redirect: 'error', ...init })
+    reply = await (first(path) ?? fetch(path, { credentials: 'same-origin', redirect: 'error', ...init }))
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
     unreachable()
