@@ -129,6 +129,48 @@ STATEMENT drop_links = SQL("DELETE FROM repo_blob WHERE repository_id = $1");
 STATEMENT drop_uploads = SQL("DELETE FROM upload WHERE repository_id = $1");
 STATEMENT drop = SQL("DELETE FROM repository WHERE id = $1");
 
+/* Artifacts that no index contains; what an index contains is one of them when the index is gone.
+ */
+#define SOME                                                                                       \
+    "(SELECT a.id FROM artifact a WHERE a.repository_id = $1 AND NOT EXISTS (SELECT 1 FROM "       \
+    "artifact_child y WHERE y.child_id = a.id) ORDER BY a.id LIMIT $2)"
+STATEMENT artifacts_of =
+    SQL("SELECT count(*) FROM (SELECT 1 FROM artifact WHERE repository_id = $1 LIMIT $2) s");
+STATEMENT some_candidates = SQL(
+    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT DISTINCT blob_id, "
+    "CAST($3 AS BIGINT), CAST($3 AS BIGINT) FROM artifact_blob WHERE artifact_id IN " SOME
+    " ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "
+    "creation_time = excluded.creation_time");
+STATEMENT some_manifests =
+    SQL("SELECT digest AS digest, length(payload) AS size FROM artifact WHERE "
+        "payload IS NOT NULL AND id IN " SOME);
+STATEMENT some_tags = SQL("DELETE FROM tag WHERE artifact_id IN " SOME);
+STATEMENT some_artifacts = SQL("DELETE FROM artifact WHERE id IN " SOME);
+
+enum err repository_shrink(struct ctx *c, int64_t id, int64_t n, struct list *gone, bool *more_out)
+{
+    static const struct field fields[] = {
+        FIELD(struct manifest_gone, digest, 0, 0),
+        FIELD(struct manifest_gone, size, 0, 0),
+        FIELDS_END,
+    };
+    int64_t found, count;
+    *more_out = false;
+    *gone = (struct list){0};
+    TRY(sql_i64(c, &artifacts_of, ARGS(A_I(id), A_I(n + 1)), &count));
+    if (count <= n)
+        return E_OK;
+    TRY(sql_run(c, &lock_blobs, ARGS(A_I(id)), NULL));
+    TRY(sql_i64(c, &lock, ARGS(A_I(id)), &found));
+    TRY(sql_run(c, &some_candidates, ARGS(A_I(id), A_I(n), A_T(c->tx->now)), NULL));
+    TRY(sql_rows(c, &some_manifests, ARGS(A_I(id), A_I(n)), fields, sizeof(struct manifest_gone),
+                 gone));
+    TRY(sql_run(c, &some_tags, ARGS(A_I(id), A_I(n)), NULL));
+    TRY(sql_run(c, &some_artifacts, ARGS(A_I(id), A_I(n)), NULL));
+    *more_out = true;
+    return E_OK;
+}
+
 enum err repository_delete(struct ctx *c, int64_t id)
 {
     int64_t found;

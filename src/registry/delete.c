@@ -11,6 +11,8 @@
 #include "meta/usage.h"
 #include "registry/again.h"
 
+#define ARTIFACTS_AT_ONCE 500 /* of a repository that is deleted, in one transaction */
+
 static enum err tell(struct ctx *c, const struct place *at, const char *kind, struct str what)
 {
     CLEANUP(buf_release) struct buf text = {.max = 8192};
@@ -98,6 +100,31 @@ static enum err try_delete_blob(struct ctx *c, const struct place *at, const str
     return tx_commit(&tx);
 }
 
+static enum err shrink(struct ctx *c, const struct place *at, bool *more)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    int64_t repo;
+    struct list gone;
+    TRY(tx_begin(c, &tx));
+    TRY(find_repository(c, at, &repo));
+    TRY(repository_shrink(c, repo, ARTIFACTS_AT_ONCE, &gone, more));
+    const struct manifest_gone *m = gone.items;
+    for (size_t i = 0; i < gone.count; i++)
+        TRY(usage_charge_manifest(c, at->access->project.project_id, m[i].digest, m[i].size, -1,
+                                  false));
+    return *more ? tx_commit(&tx) : E_OK;
+}
+
+/* What would make the last transaction of a large repository too long: others write meanwhile. One
+   that is left half empty is deleted by whoever asks again. */
+static enum err try_shrink_repository(struct ctx *outer, const struct place *at, bool *more)
+{
+    CLEANUP(ctx_release)
+    struct ctx c = {.sv = outer->sv, .request_id = outer->request_id, .actor = outer->actor};
+    enum err e = shrink(&c, at, more);
+    return e == E_OK ? E_OK : fail(outer, e, "%s", c.msg);
+}
+
 static enum err try_delete_repository(struct ctx *c, const struct place *at)
 {
     CLEANUP(tx_end) struct tx tx = {0};
@@ -142,6 +169,13 @@ enum err delete_blob(struct ctx *c, const struct place *at, const struct digest 
 
 enum err delete_repository(struct ctx *c, const struct place *at)
 {
+    for (bool more = true; more;) {
+        int64_t since = clock_mono_ms();
+        enum err shrunk = try_shrink_repository(c, at, &more);
+        for (int tries = 1; again(shrunk, tries, since); tries++)
+            shrunk = try_shrink_repository(c, at, &more);
+        TRY(shrunk);
+    }
     int64_t began = clock_mono_ms();
     enum err e = try_delete_repository(c, at);
     for (int tries = 1; again(e, tries, began); tries++)

@@ -325,6 +325,40 @@ TEST(a_repository_goes_whole)
     tx_end(&tx);
 }
 
+TEST(a_large_repository_goes_piece_by_piece)
+{
+    struct ctx *c = &e->c;
+    struct tx tx = {0};
+    struct repository r;
+    struct list due, gone;
+    bool more;
+    OK(tx_begin(c, &tx));
+    int64_t repo = repository(c);
+    struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 0);
+    struct artifact child = put(c, repo, 1, &b.id, 1, NULL, 0);
+    struct artifact_child one[] = {{.digest = child.digest}};
+    struct artifact index = put(c, repo, 2, NULL, 0, one, 1);
+    OK(tag_put(c, repo, S("x"), index.id, false));
+    OK(repository_shrink(c, repo, 2, &gone, &more));
+    assert_false(more);
+    OK(repository_shrink(c, repo, 1, &gone, &more));
+    assert_true(more);
+    assert_int_equal(gone.count, 1);
+    assert_true(str_eq(((struct manifest_gone *)gone.items)->digest, index.digest));
+    struct artifact it;
+    IS(E_NOT_FOUND, artifact_by_reference(c, repo, index.digest, &it));
+    OK(artifact_by_reference(c, repo, child.digest, &child)); /* it is for the next step */
+    OK(repository_shrink(c, repo, 0, &gone, &more));
+    assert_true(more); /* a step of nothing: there is still one */
+    OK(repository_shrink(c, repo, 1, &gone, &more));
+    assert_false(more);
+    OK(repository_by_name(c, 1, S("a/b"), &r));
+    OK(repository_delete(c, repo));
+    OK(gc_candidates(c, c->tx->now, 0, 10, &due));
+    assert_int_equal(due.count, 1);
+    tx_end(&tx);
+}
+
 TEST(the_database_itself_refuses_dangling_rows)
 {
     struct ctx *c = &e->c;
@@ -352,6 +386,7 @@ int main(void)
         RUN(a_key_is_taken_once),
         RUN(quarantined_bytes_are_replaced),
         RUN(a_repository_goes_whole),
+        RUN(a_large_repository_goes_piece_by_piece),
         RUN(the_database_itself_refuses_dangling_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
