@@ -264,7 +264,9 @@ static void disconnect(struct conn *conn)
 static enum err set_up(struct ctx *c, struct conn *conn, bool write)
 {
     sqlite3_extended_result_codes(conn->handle, 1);
-    sqlite3_busy_timeout(conn->handle, write ? 0 : 1000);
+    /* The writer waits too: a reader that met a header of the log half written looks again under
+       the write lock, and on a busy machine it may be stopped just there. */
+    sqlite3_busy_timeout(conn->handle, 5000);
     sqlite3_db_config(conn->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(conn->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     const struct sqlite *q = conn->db->state;

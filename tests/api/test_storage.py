@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import secrets
+import sqlite3
 import subprocess
 import tempfile
 import threading
@@ -27,6 +28,17 @@ def command(server, *words, stdin=""):
 
 def objects(server):
     return glob.glob(os.path.join(server.env["COVE_DATA"], "data", "*", "*"))
+
+
+def test_a_push_waits_for_whoever_holds_the_database(start):
+    server = start()
+    if server.env.get("COVE_DATABASE"):
+        pytest.skip("of SQLite")
+    other = sqlite3.connect(os.path.join(server.env["COVE_DATA"], "cove.db"), isolation_level=None,
+                            check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.5, lambda: other.execute("ROLLBACK")).start()
+    server.admin.push_blob("library/a", secrets.token_bytes(100))
 
 
 def test_upload_goes_on_after_kill(start):
