@@ -337,6 +337,8 @@ static struct question *begin(struct asks *as, const struct ask_want *w, struct 
     q->key = str_dup(&q->c.mem, key);
     q->want = *w;
     q->want.at = place_copy(&q->c.mem, w->at);
+    if (q->want.at->principal->name.n) /* whose pull it was that saw what upstream says */
+        q->c.actor = q->want.at->principal->name;
     q->want.ref = str_dup(&q->c.mem, w->ref);
     q->want.tag = str_dup(&q->c.mem, w->tag);
     q->fetch_after = w->kind == ASK_HEAD && w->budget_ms > 0 && str_find(w->ref, ':') < 0;

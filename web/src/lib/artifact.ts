@@ -123,7 +123,7 @@ export function told(m: Move): string {
     : m.kind === 'held' ? 'artifact.held'
     : m.kind === 'released' ? 'artifact.released'
     : m.kind === 'excepted' ? 'artifact.excepted' : 'artifact.passed')
-  const by = m.who ? t(m.upstream ? 'artifact.seen_by' : 'artifact.by', { what, who: m.who }) : what
+  const by = m.who && m.who !== 'proxy' ? t(m.upstream ? 'artifact.seen_by' : 'artifact.by', { what, who: m.who }) : what
   return m.reason && m.kind !== 'held' ? t('artifact.with_reason', { what: by, reason: m.reason }) : by + '.'
 }
 // Lines that changed where the tag is; the others tell of decisions.

@@ -35,23 +35,6 @@ export interface Repository {
   update_time: string
   description: string
 }
-export interface Tag { id: number; name: string; push_time: string; pull_time?: string; immutable: boolean }
-export interface Artifact {
-  id: number
-  digest: string
-  size: number
-  type: string
-  media_type: string
-  manifest_media_type: string
-  artifact_type: string
-  push_time: string
-  pull_time?: string
-  extra_attrs: Record<string, unknown> | null
-  annotations: Record<string, string> | null
-  references: { child_digest: string; platform: Platform | null; annotations: Record<string, string> | null }[] | null
-  tags: Tag[] | null
-  accessories: { digest: string; type: string; size: number; creation_time: string }[] | null
-}
 export interface Platform { architecture: string; os: string; variant?: string }
 export interface Quota {
   endpoint_id: number
