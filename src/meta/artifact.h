@@ -71,7 +71,9 @@ enum err artifact_by_reference(struct ctx *c, int64_t repository_id, struct str 
 /* base_only: children of indexes and accessories hidden, as Harbor's list does. */
 enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
                        const struct list_query *q, struct list *out, int64_t *total);
-/* Those of such a list that have a tag with this text in it (empty = all). */
+/* Those of such a list that have a tag with this text in it (empty = all): without what is not in
+   the row itself. The count ends at one more than ARTIFACT_COUNT_MAX. */
+#define ARTIFACT_COUNT_MAX 10000
 enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str part,
                               const struct list_query *q, struct list *out, int64_t *total);
 enum err artifact_children(struct ctx *c, int64_t artifact_id, struct list *out /* artifact_ref */);

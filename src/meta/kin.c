@@ -101,21 +101,30 @@ enum err kin_by_digest(struct ctx *c, int64_t repository_id, struct str digest,
 
 /* ---- who shares ----------------------------------------------------------------------------- */
 
-/* $1 to $4 are of VISIBLE, $5 the artifact. */
-#define SHARING                                                                                    \
+/*
+ * $1 to $4 are of VISIBLE, $5 the artifact. A base layer may be in every image of the house, so no
+ * more rows are looked at than KIN_SHARED_MAX for a layer and SCANNED for all of them.
+ */
+#define SCANNED "20000"
+#define BELOW_5                                                                                    \
     "WITH RECURSIVE below(id) AS (SELECT CAST($5 AS BIGINT) UNION SELECT k.child_id FROM below "   \
     "JOIN artifact_child k ON k.parent_id = below.id), mine(blob_id) AS (SELECT DISTINCT "         \
-    "x.blob_id FROM artifact_blob x JOIN below ON below.id = x.artifact_id), others(blob_id, "     \
-    "artifact_id, repository) AS (SELECT m.blob_id, x.artifact_id, p.name || '/' || r.name FROM "  \
-    "mine m JOIN artifact_blob x ON x.blob_id = m.blob_id JOIN artifact a ON a.id = "              \
-    "x.artifact_id JOIN repository r ON r.id = a.repository_id JOIN project p ON p.id = "          \
-    "r.project_id WHERE x.artifact_id NOT IN (SELECT id FROM below) AND " VISIBLE ") "
+    "x.blob_id FROM artifact_blob x JOIN below ON below.id = x.artifact_id)"
+#define OTHERS                                                                                     \
+    " FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id JOIN repository r ON r.id = "   \
+    "a.repository_id JOIN project p ON p.id = r.project_id WHERE x.artifact_id NOT IN (SELECT id " \
+    "FROM below) AND " VISIBLE
+#define SHARING                                                                                    \
+    BELOW_5 ", others(blob_id, artifact_id, repository) AS (SELECT x.blob_id, x.artifact_id, "     \
+            "p.name || '/' || r.name" OTHERS                                                       \
+            " AND x.blob_id IN (SELECT blob_id FROM mine) LIMIT " SCANNED ") "
 
 STATEMENT layers = SQL(
-    SHARING "SELECT b.digest AS digest, b.size AS size, b.state AS state, count(DISTINCT "
-            "o.artifact_id) AS artifacts, count(DISTINCT o.repository) AS repositories FROM "
-            "mine m JOIN blob b ON b.id = m.blob_id LEFT JOIN others o ON o.blob_id = m.blob_id "
-            "GROUP BY b.id, b.digest, b.size, b.state ORDER BY b.id");
+    BELOW_5 " SELECT b.digest AS digest, b.size AS size, b.state AS state, (SELECT count(*) FROM "
+            "(SELECT 1 AS one" OTHERS " AND x.blob_id = b.id LIMIT 1000) u) AS artifacts, (SELECT "
+            "count(DISTINCT u.repository_id) FROM (SELECT a.repository_id" OTHERS
+            " AND x.blob_id = b.id LIMIT 1000) u) AS repositories FROM mine m JOIN blob b ON b.id "
+            "= m.blob_id ORDER BY b.id");
 STATEMENT sharers =
     SQL(SHARING "SELECT o.repository AS repository, count(DISTINCT o.artifact_id) AS artifacts, "
                 "count(DISTINCT o.blob_id) AS layers FROM others o GROUP BY o.repository ORDER BY "
@@ -154,7 +163,7 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
     args[VISIBLE_ARGS] = A_I(artifact_id);
     args[VISIBLE_ARGS + 1] = A_I(n);
     TRY(sql_row(c, &sharers_in_all, args, COUNT(args) - 1, sharer_fields, &all));
-    *artifacts_out = all.artifacts;
+    *artifacts_out = i64_min(all.artifacts, KIN_SHARED_MAX);
     *repositories_out = all.layers;
     return sql_rows(c, &sharers, args, COUNT(args), sharer_fields, sizeof(struct kin_sharer), out);
 }

@@ -35,6 +35,8 @@ enum err kin_above(struct ctx *c, int64_t artifact_id, int64_t n, struct list *n
 enum err kin_by_digest(struct ctx *c, int64_t repository_id, struct str digest,
                        struct kin_node *out);
 
+#define KIN_SHARED_MAX 1000 /* so far artifacts are counted that share a layer, or all of them */
+
 struct kin_layer { /* a blob of the artifact or of what it contains */
     struct str digest;
     int64_t size, state;

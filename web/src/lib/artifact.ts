@@ -128,6 +128,8 @@ export function told(m: Move): string {
 }
 // Lines that changed where the tag is; the others tell of decisions.
 export const isChange = (m: Move) => m.kind === 'move' || m.kind === 'point'
+// Others are counted up to a thousand.
+export const upTo = (n: number): { n: number; many: string } => ({ n, many: n >= 1000 ? '+' : '' })
 export const four = (digest: string) => (digest ? tiny(digest).slice(0, 4) : t('common.none'))
 
 export const clients: [string, string][] = [['docker', 'docker'], ['podman', 'podman'], ['nerdctl', 'nerdctl'], ['crictl', 'crictl'], ['skopeo', 'skopeo']]
