@@ -13,6 +13,7 @@ static const char usage[] =
     "  cove serve [-c FILE]                  run the registry\n"
     "  cove routes [--who ROLE] [--json]     every operation, who may use it\n"
     "  cove schema --json                    every model of the API, its fields\n"
+    "  cove openapi                          Cove's own operations as an OpenAPI document\n"
     "  cove --version | --help\n";
 
 static int print(struct buf *b)
@@ -76,6 +77,17 @@ static int word_routes(int argc, char **argv)
     return status;
 }
 
+static int word_openapi(int argc, char **argv)
+{
+    struct ctx c = {0};
+    struct buf b = {0};
+    if (argc)
+        return misuse("openapi takes no words, not ", argv[0]);
+    int status = openapi_print(&c, &b) == E_OK ? print(&b) : 1;
+    ctx_release(&c);
+    return status;
+}
+
 static int word_schema(int argc, char **argv)
 {
     struct ctx c = {0};
@@ -123,6 +135,8 @@ int main(int argc, char **argv)
         return word_serve(argc - 2, argv + 2);
     if (strcmp(word, "routes") == 0)
         return word_routes(argc - 2, argv + 2);
+    if (strcmp(word, "openapi") == 0)
+        return word_openapi(argc - 2, argv + 2);
     if (strcmp(word, "schema") == 0)
         return word_schema(argc - 2, argv + 2);
     if (command_known(argc, argv))

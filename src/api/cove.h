@@ -17,7 +17,7 @@ extern const struct field moves_query_fields[], all_moves_query_fields[], resolv
 struct point {
     struct str digest, reason, expect;
 };
-extern const struct field point_fields[], release_query_fields[];
+extern const struct field point_fields[], release_query_fields[], move_fields[], tag_state_fields[];
 
 handler list_moves, list_all_moves, resolve_tag, point, release;
 
@@ -52,6 +52,9 @@ extern const struct field gc_req_fields[];
 
 project_finder job_of_path;
 handler get_settings, list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;
+
+extern const struct field job_line_fields[], job_view_fields[], storage_view_fields[],
+    setting_fields[];
 
 /* The job as the API shows it, with 202 and where it is: for whoever queues one. */
 enum err reply_job(struct call *r, int64_t job_id);
@@ -119,5 +122,9 @@ struct bulk_req {
 extern const struct field bulk_delete_fields[], bulk_untag_fields[], bulk_repositories_fields[];
 
 handler bulk_delete, bulk_untag, bulk_delete_repositories;
+
+/* ---- our own description of all this: openapi.c --------------------------------------------- */
+
+handler get_openapi;
 
 #endif

@@ -108,7 +108,7 @@ static const char *const kind_names[] = {
     [GUARD_FOUND] = "found",   [GUARD_SELF] = "self",       [GUARD_REGISTRY] = "registry",
 };
 
-static struct str guard_words(struct arena *a, const struct guard *g)
+struct str route_who(struct arena *a, const struct guard *g)
 {
     const char *res = g->res ? rbac_resource_name(g->res) : "";
     const char *act = g->act ? rbac_action_name(g->act) : "";
@@ -171,7 +171,7 @@ static bool who_may(const struct who *who, const struct guard *g)
 /* ---- routes
  * --------------------------------------------------------------------------------------- */
 
-static const char *method_name(enum http_method m)
+const char *route_method(enum http_method m)
 {
     switch (m) {
     case HTTP_GET: return "GET";
@@ -258,7 +258,7 @@ static void put_route(struct json_out *j, struct arena *a, const char *prefix,
 {
     const struct guard *g = &row->guard;
     put_open(j, '{');
-    put_text(j, "method", method_name(row->method));
+    put_text(j, "method", route_method(row->method));
     put_key(j, S("path"));
     put_str(j, str_fmt(a, "%s%s", prefix, row->path));
     put_text(j, "operation", row->operation);
@@ -266,7 +266,7 @@ static void put_route(struct json_out *j, struct arena *a, const char *prefix,
     put_text(j, "resource", g->res ? rbac_resource_name(g->res) : NULL);
     put_text(j, "action", g->act ? rbac_action_name(g->act) : NULL);
     put_key(j, S("who"));
-    put_str(j, guard_words(a, g));
+    put_str(j, route_who(a, g));
     put_key(j, S("later"));
     put_bool(j, !row->run);
     put_text(j, "body", row->body.fields ? model_name(row->body.fields) : NULL);
@@ -304,9 +304,9 @@ enum err routes_print(struct ctx *c, struct str who_name, bool json, struct buf 
             put_route(&j, &c->mem, prefix, row);
             continue;
         }
-        struct str words = guard_words(&c->mem, &row->guard);
-        buf_fmt(out, "%-7s %s%s\n        %s: %.*s%s\n", method_name(row->method), prefix, row->path,
-                row->operation, STR(words), row->run ? "" : " (later)");
+        struct str words = route_who(&c->mem, &row->guard);
+        buf_fmt(out, "%-7s %s%s\n        %s: %.*s%s\n", route_method(row->method), prefix,
+                row->path, row->operation, STR(words), row->run ? "" : " (later)");
     }
     if (json) {
         put_close(&j, ']');

@@ -14,4 +14,10 @@ enum err schema_print(struct ctx *c, struct buf *out);
 /* The rows of all route arrays with the prefix of their paths; false past the last. */
 bool route_at(size_t index, const char **prefix, const struct route **out);
 
+/* "GET", ...; who may, in words. */
+const char *route_method(enum http_method m);
+struct str route_who(struct arena *a, const struct guard *g);
+/* Our own operations (/api/cove/v1) as an OpenAPI 3.0 document, from the same rows and tables. */
+enum err openapi_print(struct ctx *c, struct buf *out);
+
 #endif

@@ -34,8 +34,8 @@ struct job_view {
         JOB(started, F_NULL), JOB(ended, F_NULL), FIELD(struct job_view, eta, F_NULL, 0),          \
         JOB(params, 0), JOB(result, 0)
 
-static const struct field job_line_fields[] = {HEAD, FIELDS_END};
-static const struct field job_view_fields[] = {HEAD, JOB(failed, 0), FIELDS_END};
+const struct field job_line_fields[] = {HEAD, FIELDS_END};
+const struct field job_view_fields[] = {HEAD, JOB(failed, 0), FIELDS_END};
 
 static struct job_view view(const struct job *job, struct timestamp now)
 {

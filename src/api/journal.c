@@ -38,7 +38,7 @@ const struct field release_query_fields[] = {
     FIELDS_END,
 };
 
-static const struct field move_fields[] = {
+const struct field move_fields[] = {
     FIELD(struct tag_move, id, 0, 0),
     FIELD_AS(struct tag_move, project_name, "project", F_OMIT, 0),
     FIELD_AS(struct tag_move, repository_name, "repository", F_OMIT, 0),
@@ -72,7 +72,7 @@ struct tag_state {
     struct held *held;
 };
 
-static const struct field tag_state_fields[] = {
+const struct field tag_state_fields[] = {
     FIELD(struct tag_state, tag, 0, 0),
     FIELD(struct tag_state, digest, 0, 0),
     FIELD(struct tag_state, since, F_NULL, 0),

@@ -91,6 +91,21 @@ struct body_spec {
 
 typedef enum err handler(struct call *r);
 
+/* What a good answer holds, for our own description of the API; handlers reply by the same table.
+ */
+struct reply_spec {
+    const struct field *fields;
+    bool list;
+};
+#define GIVES(table)                                                                               \
+    {                                                                                              \
+        (table), false                                                                             \
+    }
+#define GIVES_LIST(table)                                                                          \
+    {                                                                                              \
+        (table), true                                                                              \
+    }
+
 struct route {
     enum http_method method;
     const char *path;      /* "/projects/{project}/members/{mid}"; {path...} takes slashes */
@@ -100,6 +115,7 @@ struct route {
     handler *run;           /* NULL = LATER: authorises, then answers 501 */
     unsigned flags;         /* see below */
     struct body_spec query; /* own query parameters, none when left out */
+    struct reply_spec reply;
 };
 #define ROUTE_LIST 1U           /* q, sort, page, page_size are parsed into call.query */
 #define ROUTE_PAGES 2U          /* page and page_size alone are */

@@ -10,7 +10,7 @@ struct setting_view {
     bool secret;
 };
 
-static const struct field setting_fields[] = {
+const struct field setting_fields[] = {
     FIELD(struct setting_view, key, 0, 0),
     FIELD(struct setting_view, value, 0, 0),
     FIELD_AS(struct setting_view, standard, "default", 0, 0),

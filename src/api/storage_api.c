@@ -28,7 +28,7 @@ struct storage_view {
 };
 
 #define TOTAL(member) FIELD_AS(struct storage_view, t.member, #member, 0, 0)
-static const struct field storage_view_fields[] = {
+const struct field storage_view_fields[] = {
     FIELD(struct storage_view, disk_total, 0, 0),
     FIELD(struct storage_view, disk_free, 0, 0),
     TOTAL(blobs),
