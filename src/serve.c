@@ -18,7 +18,6 @@
 #include "blob/store.h"
 #include "config.h"
 #include "jobs/housekeeper.h"
-#include "jobs/refresher.h"
 #include "jobs/worker.h"
 #include "meta/store.h"
 #include "meta/user.h"
@@ -60,7 +59,6 @@ struct life {
     atomic_bool failed;
     pthread_t signals;
     struct housekeeper *keeper;
-    struct refresher *refresher;
     struct worker *worker;
     struct control *control;
     struct str config;
@@ -365,7 +363,6 @@ int serve(struct str config)
     if (pthread_create(&l.signals, NULL, wait_for_signals, &l) != 0 ||
         housekeeper_start(&l.c, &l.sv, &l.keeper) != E_OK ||
         worker_start(&l.c, &l.sv, &l.worker) != E_OK ||
-        refresher_start(&l.c, &l.sv, &l.refresher) != E_OK ||
         control_start(&l.c, &l.sv, l.settings.data, &l.control) != E_OK) {
         fprintf(stderr, "cove: %s\n", l.c.msg[0] ? l.c.msg : "no thread could be started");
         return 1;
@@ -381,7 +378,6 @@ int serve(struct str config)
     bool ended = server_run(l.server, abandon, &l);
     abandon(&l);
     pthread_join(l.signals, NULL);
-    ended = refresher_stop(l.refresher) && ended;
     ended = worker_stop(l.worker) && ended;
     if (!ended) {
         log_warn("serve", "requests or fetches still ran after the drain; leaving them");

@@ -47,6 +47,7 @@ static int run_fsck(struct ctx *c, struct command_call *k)
 
 static int run_scrub(struct ctx *c, struct command_call *k)
 {
+    const struct scrub_watch watch = {.say = k->say, .arg = k->arg};
     struct scrub_report report;
     struct str text;
     int64_t rate = c->sv->settings->scrub_rate, age = 0;
@@ -54,7 +55,7 @@ static int run_scrub(struct ctx *c, struct command_call *k)
     ok = ok && (!command_option(k, "--older-than", &text) || (str_to_i64(text, &age) && age >= 0));
     if (!ok || k->words.count)
         return too_many(k, "scrub [--rate MIB] [--older-than SECONDS]");
-    enum err e = scrub_run(c, age, rate, k->say, k->arg, &report);
+    enum err e = scrub_run(c, age, rate, &watch, &report);
     if (e != E_OK)
         return command_failed(c, k, e);
     return report.broken ? 2 : 0;

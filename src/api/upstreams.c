@@ -5,6 +5,7 @@
 #include "api/cove.h"
 
 #include "base/log.h"
+#include "meta/job.h"
 #include "meta/upstream_use.h"
 #include "registry/burn.h"
 #include "registry/condition.h"
@@ -326,8 +327,28 @@ enum err list_consumers(struct call *r)
     return reply_list(r, consumer_fields, &rows, sizeof(struct upstream_use), (int64_t)rows.count);
 }
 
+/* One is enough: the one that is under way makes a new list. */
 enum err start_refresh(struct call *r)
 {
-    refresh_ask();
-    return reply_empty(r, 202);
+    struct ctx *c = r->c;
+    struct job job = {.kind = S("refresh"), .lock_key = S("refresh"), .actor = c->actor};
+    {
+        CLEANUP(tx_end) struct tx tx = {0};
+        TRY(tx_begin(c, &tx));
+        enum err e = job_insert(c, &job);
+        if (e != E_CONFLICT)
+            TRY(e);
+        if (e == E_OK)
+            TRY(tx_commit(&tx));
+    }
+    if (!job.id) {
+        CLEANUP(tx_end) struct tx tx = {0};
+        refresh_ask();
+        TRY(tx_read(c, &tx));
+        enum err e = job_by_lock(c, job.lock_key, &job);
+        if (e == E_NOT_FOUND) /* it ended meanwhile */
+            return reply_empty(r, 202);
+        TRY(e);
+    }
+    return reply_job(r, job.id);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "blob/reserve.h"
 #include "blob/upload.h"
+#include "meta/blob.h"
 #include "meta/figure.h"
 #include "meta/job.h"
 #include "meta/storage.h"
@@ -19,7 +20,7 @@
 #include "registry/figures.h"
 #include "registry/gc.h"
 #include "registry/ledger.h"
-#include "registry/scrub.h"
+#include "registry/refresh.h"
 #include "registry/tally.h"
 #include "rule/settings.h"
 
@@ -31,12 +32,13 @@
 
 struct housekeeper {
     struct services *sv;
-    pthread_t thread, scrubber;
-    bool scrubs;
+    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stop;
-    bool halted; /* of the one who stops it */
+    bool halted;           /* of the one who stops it */
+    struct str schedule;   /* of the refresh, that `next` was reckoned for; settings are kept */
+    struct timestamp next; /* 0 = never */
 };
 
 static enum err sweep_sessions(struct ctx *c)
@@ -64,17 +66,20 @@ static enum err sweep_seen(struct ctx *c)
     return tx_commit(&tx);
 }
 
-/* Queues a job of the system's, unless one of its kind waits or works. */
+/* Queues a job of the system's. E_CONFLICT: one of its kind waits or works. */
 static enum err queue(struct ctx *c, const char *kind)
 {
     struct job job = {.kind = str_of(kind), .lock_key = str_of(kind), .actor = c->actor};
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
-    enum err e = job_insert(c, &job);
-    if (e == E_CONFLICT)
-        return E_OK;
-    TRY(e);
+    TRY(job_insert(c, &job));
     return tx_commit(&tx);
+}
+
+static enum err queue_one(struct ctx *c, const char *kind)
+{
+    enum err e = queue(c, kind);
+    return e == E_CONFLICT ? E_OK : e;
 }
 
 static enum err sweep_pulls(struct ctx *c)
@@ -94,7 +99,38 @@ static enum err collect(struct ctx *c)
         TRY(tx_read(c, &tx));
         TRY(storage_pending(c, c->sv->settings->gc_grace_s, GC_PAUSE_S, &p));
     }
-    return p.due + p.ripe + p.dying ? queue(c, "gc") : E_OK;
+    return p.due + p.ripe + p.dying ? queue_one(c, "gc") : E_OK;
+}
+
+static enum err scrub(struct ctx *c)
+{
+    struct list blobs;
+    struct timestamp before = {clock_now().us - c->sv->settings->scrub_interval_s * SECOND_US};
+    {
+        CLEANUP(tx_end) struct tx tx = {0};
+        TRY(tx_read(c, &tx));
+        TRY(blob_unproven(c, before, 1, &blobs));
+    }
+    return blobs.count ? queue_one(c, "scrub") : E_OK;
+}
+
+/* At the schedule's moment; while one is under way it is tried again every second. */
+static void look_at_schedule(struct housekeeper *h)
+{
+    struct str schedule = h->sv->settings->proxy_refresh;
+    if (!str_eq(schedule, h->schedule)) {
+        h->schedule = schedule;
+        h->next = refresh_next(schedule);
+    }
+    if (!h->next.us || clock_now().us < h->next.us)
+        return;
+    struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
+    enum err e = queue(&c, "refresh");
+    if (e == E_OK)
+        h->next = refresh_next(schedule);
+    else if (e != E_CONFLICT)
+        log_warn("housekeeper", "refresh: %s: %s", err_name(e), c.msg);
+    ctx_release(&c);
 }
 
 struct task {
@@ -136,6 +172,8 @@ static bool rest(struct housekeeper *h, int64_t seconds)
 static void *housekeeper_thread(void *arg)
 {
     struct housekeeper *h = arg;
+    int64_t scrub_s = h->sv->settings->scrub_interval_s;
+    int64_t scrub_ms = scrub_s > 0 ? i64_min(scrub_s, SCRUB_LOOK_S) * 1000 : INT64_MAX / 2;
     struct task tasks[] = {
         {"reserve", reserve_tend, 1000, 0, -60000},
         {"pull counts", tally_flush, 1000, 0, -60000},
@@ -149,27 +187,13 @@ static void *housekeeper_thread(void *arg)
         {"session sweep", sweep_sessions, 60000, 0, -60000},
         {"cache bounds", evict_all, 2000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},
+        {"scrub", scrub, scrub_ms, 0, -60000},
     };
     do {
         for (size_t i = 0; i < COUNT(tasks); i++)
             run_due(h, &tasks[i], clock_mono_ms());
+        look_at_schedule(h);
     } while (rest(h, 1));
-    return NULL;
-}
-
-/* On a thread of its own: a pass may take days. A blob is due when its last proof is old enough. */
-static void *scrub_thread(void *arg)
-{
-    struct housekeeper *h = arg;
-    const struct settings *set = h->sv->settings;
-    while (rest(h, i64_min(set->scrub_interval_s, SCRUB_LOOK_S))) {
-        struct ctx c = {.sv = h->sv, .actor = S("housekeeper")};
-        struct scrub_report report;
-        enum err e = scrub_run(&c, set->scrub_interval_s, set->scrub_rate, NULL, NULL, &report);
-        if (e != E_OK && !gc_stopping())
-            log_warn("housekeeper", "scrub: %s: %s", err_name(e), c.msg);
-        ctx_release(&c);
-    }
     return NULL;
 }
 
@@ -190,10 +214,6 @@ enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeepe
         free(h);
         return fail_errno(c, E_UNAVAILABLE, e, "no thread for housekeeping");
     }
-    h->scrubs = sv->settings->scrub_interval_s > 0 &&
-                pthread_create(&h->scrubber, NULL, scrub_thread, h) == 0;
-    if (sv->settings->scrub_interval_s > 0 && !h->scrubs)
-        log_warn("housekeeper", "no thread for scrub: it is left out");
     *out = h;
     return E_OK;
 }
@@ -209,8 +229,6 @@ void housekeeper_halt(struct housekeeper *h)
     pthread_cond_broadcast(&h->wake);
     pthread_mutex_unlock(&h->lock);
     pthread_join(h->thread, NULL);
-    if (h->scrubs)
-        pthread_join(h->scrubber, NULL);
 }
 
 void housekeeper_stop(struct housekeeper *h)

@@ -2,7 +2,6 @@
 #include "jobs/kinds.h"
 
 const struct job_kind job_kinds[] = {
-    {"gc", gc_job},
-    {"bulk", bulk_job},
-    {NULL, NULL},
+    {"gc", gc_job},           {"bulk", bulk_job}, {"scrub", scrub_job},
+    {"refresh", refresh_job}, {NULL, NULL},
 };

@@ -11,4 +11,9 @@ enum err gc_job(struct ctx *c, struct job_run *r);
 /* bulk: {"action": one of registry/bulk.h, "items"}. Counts steps; result {"freed", "refused"}. */
 enum err bulk_job(struct ctx *c, struct job_run *r);
 
+/* scrub: every blob whose last proof is older than scrub.interval_s. Counts bytes. */
+enum err scrub_job(struct ctx *c, struct job_run *r);
+/* refresh: the cached tags that somebody pulled lately. Counts tags. */
+enum err refresh_job(struct ctx *c, struct job_run *r);
+
 #endif

@@ -80,6 +80,19 @@ STATEMENT pending =
         "b.state IN (3, 4) AND b.condemned_at <= $3) AS ripe, (SELECT count(*) FROM blob b WHERE "
         "b.state = 4 AND b.state IN (3, 4)) AS dying");
 
+STATEMENT unproven = SQL(
+    "SELECT count(*) AS blobs, " SUM("b.size") " AS blob_bytes FROM blob b "
+                                               "WHERE b.state IN (2, 3) AND b.verified_at < $1");
+
+enum err storage_unproven(struct ctx *c, struct timestamp before, int64_t *blobs, int64_t *bytes)
+{
+    struct storage_totals t = {0};
+    TRY(sql_row(c, &unproven, ARGS(A_T(before)), totals_fields, &t));
+    *blobs = t.blobs;
+    *bytes = t.blob_bytes;
+    return E_OK;
+}
+
 enum err storage_totals(struct ctx *c, struct storage_totals *out)
 {
     struct storage_totals t = {0};

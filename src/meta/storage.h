@@ -45,4 +45,7 @@ struct storage_pending {
 enum err storage_pending(struct ctx *c, int64_t grace_s, int64_t pause_s,
                          struct storage_pending *out);
 
+/* Of blobs with bytes: those whose last proof is older. */
+enum err storage_unproven(struct ctx *c, struct timestamp before, int64_t *blobs, int64_t *bytes);
+
 #endif

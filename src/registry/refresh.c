@@ -12,6 +12,7 @@
 #include "meta/artifact.h"
 #include "meta/store.h"
 #include "registry/prefetch_inside.h"
+#include "rule/cron.h"
 #include "rule/image.h"
 #include "rule/manifest.h"
 
@@ -19,6 +20,13 @@
 
 #define PAGE 1000
 #define ITEMS_MAX 100000
+
+struct timestamp refresh_next(struct str schedule)
+{
+    struct cron cron;
+    return schedule.n && !cron_parse(schedule, &cron) ? cron_next(&cron, clock_now())
+                                                      : (struct timestamp){0};
+}
 
 static bool asked;
 

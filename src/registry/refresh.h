@@ -1,6 +1,6 @@
 /*
  * The scheduled refresh: cached tags that somebody pulled lately are looked at, and of those that
- * moved the platforms that were pulled are fetched. jobs/refresher.c says when.
+ * moved the platforms that were pulled are fetched. jobs/refresh.c goes through them.
  */
 #ifndef REGISTRY_REFRESH_H
 #define REGISTRY_REFRESH_H
@@ -28,7 +28,11 @@ enum err refresh_collect(struct ctx *c, struct timestamp since, struct refresh_i
 enum err refresh_tag(struct ctx *c, struct arena *keep, struct timestamp since,
                      struct refresh_item *item);
 
-/* "Run now", from the API to the job. refresh_take: has it been asked for since the last call? */
+/* The schedule's next moment; 0 = never. */
+struct timestamp refresh_next(struct str schedule);
+
+/* "A new list now", to the job that is under way. refresh_take: has it been asked for since the
+   last call? */
 void refresh_ask(void);
 bool refresh_take(void);
 

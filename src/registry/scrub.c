@@ -32,8 +32,7 @@ struct scrub {
     int64_t rate;  /* bytes a second; 0 = no limit */
     int64_t began_ms, said_ms;
     char *piece;
-    progress_fn *say;
-    void *arg;
+    const struct scrub_watch *watch;
     struct scrub_report r;
 };
 
@@ -45,8 +44,8 @@ static void say(struct scrub *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
-    if (s->say)
-        s->say(s->arg, str_of(line));
+    if (s->watch && s->watch->say)
+        s->watch->say(s->watch->arg, str_of(line));
 }
 
 /* Waits until the bytes that were read are not more than the rate allows. */
@@ -57,6 +56,8 @@ static enum err pace(struct scrub *s)
     for (int64_t left = 1; left > 0;) {
         if (gc_stopping())
             return fail(s->c, E_UNAVAILABLE, "stopped: the server ends");
+        if (s->watch && s->watch->step && !s->watch->step(s->watch->arg, &s->r))
+            return fail(s->c, E_UNAVAILABLE, "stopped");
         left = due - clock_mono_ms();
         if (left > 0)
             usleep((useconds_t)i64_min(left, NAP_MS) * 1000);
@@ -169,10 +170,10 @@ static enum err scrub_page(struct scrub *s, const struct blob *b, size_t n)
     return e;
 }
 
-enum err scrub_run(struct ctx *c, int64_t older_than_s, int64_t rate_mib, progress_fn *say_fn,
-                   void *arg, struct scrub_report *out)
+enum err scrub_run(struct ctx *c, int64_t older_than_s, int64_t rate_mib,
+                   const struct scrub_watch *watch, struct scrub_report *out)
 {
-    struct scrub s = {.rate = rate_mib << 20, .say = say_fn, .arg = arg};
+    struct scrub s = {.rate = rate_mib << 20, .watch = watch};
     struct timestamp before = {clock_now().us - older_than_s * SECOND_US};
     size_t count = 1;
     enum err e = E_OK;
@@ -194,9 +195,8 @@ enum err scrub_run(struct ctx *c, int64_t older_than_s, int64_t rate_mib, progre
     }
     free(s.piece);
     TRY(e);
-    if (say_fn)
-        say(&s, "%lld blobs, %lld bytes hashed; %lld broken", (long long)s.r.blobs,
-            (long long)s.r.bytes, (long long)s.r.broken);
+    say(&s, "%lld blobs, %lld bytes hashed; %lld broken", (long long)s.r.blobs,
+        (long long)s.r.bytes, (long long)s.r.broken);
     if (s.r.blobs)
         log_info("scrub", "%lld blobs, %lld bytes hashed; %lld broken", (long long)s.r.blobs,
                  (long long)s.r.bytes, (long long)s.r.broken);

@@ -5,7 +5,8 @@ import time
 
 from conftest import PASSWORD, sha256
 from harbor import Api
-from proxied import eventually
+from proxied import Puller, eventually, proxy_of
+from upstream import Upstream
 
 COVE = "/api/cove/v1"
 
@@ -124,3 +125,20 @@ def test_the_housekeeper_queues_what_is_due(start):
     seen = eventually(lambda: [j for j in admin.call("GET", f"{COVE}/jobs", base="").json()
                                if j["state"] == "done" and j["result"]["blobs"]])
     assert seen[0]["by"] == "housekeeper", seen
+
+
+def test_scrub_and_refresh_are_jobs(start):
+    with Upstream() as up:
+        up.add_image("team/app", "1", [b"layer"])
+        server = start(proxy_of(up), COVE_SCRUB_INTERVAL_S=1, COVE_GC_INTERVAL_S=0)
+        admin = api(server)
+        Puller(server).image("team/app", "1")
+        eventually(lambda: any(t["pull_time"] for t in admin.call(
+            "GET", f"{COVE}/projects/hub/repositories/team%252Fapp/tags", base="").json()))
+        asked = admin.call("POST", f"{COVE}/refresh", base="")
+        assert asked.status == 202 and asked.json()["kind"] == "refresh", asked
+        seen = ended(admin, asked.json()["id"])
+        assert (seen["state"], seen["done"], seen["total"], seen["by"]) == ("done", 1, 1, "admin"), seen
+        scrubbed = eventually(lambda: [j for j in admin.call("GET", f"{COVE}/jobs?kind=scrub", base="").json()
+                                       if j["state"] == "done" and j["total"] > 0])
+        assert "0 broken" in scrubbed[0]["message"] and scrubbed[0]["done"] == scrubbed[0]["total"], scrubbed
