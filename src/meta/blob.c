@@ -104,8 +104,8 @@ STATEMENT intent_take = SQL("DELETE FROM intent WHERE phys_key = $1 AND creation
 STATEMENT intent_count = SQL("SELECT count(*) FROM intent WHERE phys_key = $1");
 STATEMENT intent_claim = SQL(
     "UPDATE intent SET creation_time = 0 WHERE phys_key IN (SELECT i.phys_key FROM intent i WHERE "
-    "i.creation_time > 0 AND i.creation_time < $1 AND NOT EXISTS (SELECT 1 FROM upload u WHERE "
-    "u.phys_key = i.phys_key) ORDER BY i.creation_time LIMIT $2)");
+    "i.creation_time > 0 AND i.creation_time < $1 AND i.phys_key NOT IN (SELECT u.phys_key FROM "
+    "upload u) ORDER BY i.creation_time LIMIT $2)");
 STATEMENT intent_claimed =
     SQL("SELECT phys_key AS phys_key FROM intent WHERE creation_time = 0 LIMIT $1");
 
