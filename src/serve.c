@@ -33,6 +33,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -293,6 +294,16 @@ static void *wait_for_signals(void *arg)
     return NULL;
 }
 
+/* glibc gives threads up to eight arenas a core, each of which keeps what was freed in it. Two a
+   core leave less memory behind and cost no more CPU; one a core costs 5 % of a small request. */
+static void bound_arenas(void)
+{
+#ifdef M_ARENA_MAX
+    int64_t cores = sysconf(_SC_NPROCESSORS_ONLN);
+    (void)mallopt(M_ARENA_MAX, (int)i64_max(2, 2 * cores));
+#endif
+}
+
 static void block_signals(void)
 {
     sigset_t set;
@@ -354,6 +365,7 @@ int serve(struct str config)
 {
     int64_t since = clock_mono_ms();
     struct life l = {.lock = -1, .config = config, .c = {.actor = S("cove")}};
+    bound_arenas();
     block_signals();
     if (start(&l) != E_OK) {
         fprintf(stderr, "cove: %s\n", l.c.msg);
