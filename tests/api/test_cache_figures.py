@@ -146,7 +146,7 @@ def test_who_pulled_a_moment_ago(start):
         assert time.monotonic() - begun < 2
         assert [(p["repository"], p["reference"], p["tag"], p["principal"], p["client"],
                  p["outcome"], p["digest"]) for p in first] == [
-            ("team/app", "1", "1", "anonymous", "127.0.0.1", "miss", image.digest)]
+            ("team/app", "1", "1", "anonymous", "127.0.0.1", "revalidated", image.digest)]
         # another one of the same, and one by digest: the tag is known all the same
         assert cove.admin.get(f"/v2/hub/team/app/manifests/{image.digest}").status == 200
         both = cove.admin.get(path).json()
