@@ -121,6 +121,7 @@ static const struct field upstream_row_fields[] = {
     FIELD_AS(struct upstream_row, now.url, "url", 0, 0),
     FIELD_AS(struct upstream_row, now.account, "account", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.state, "state", 0, 0),
+    FIELD_AS(struct upstream_row, now.status, "status", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.reason, "reason", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.retry_after_s, "retry_after_s", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.since, "since", F_OMIT, 0),

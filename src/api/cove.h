@@ -85,6 +85,7 @@ extern const struct field quota_view_fields[];
 struct upstream_view {
     int64_t id;
     struct str name, type, url, account, state, reason;
+    int64_t status; /* of its last bad answer while it is not open; 0 = none, or no answer */
     int64_t retry_after_s;
     struct timestamp since; /* not open since then */
     struct list quota;      /* of quota_view */

@@ -47,6 +47,7 @@ static const struct field upstream_view_fields[] = {
     FIELD(struct upstream_view, url, 0, 0),
     FIELD(struct upstream_view, account, F_OMIT, 0),
     FIELD(struct upstream_view, state, 0, 0),
+    FIELD(struct upstream_view, status, F_OMIT, 0),
     FIELD(struct upstream_view, reason, F_OMIT, 0),
     FIELD(struct upstream_view, retry_after_s, F_OMIT, 0),
     FIELD(struct upstream_view, since, F_OMIT, 0),
@@ -107,6 +108,7 @@ static enum err view_of(struct ctx *c, const struct endpoint *e, const struct le
         .account = e->access_key,
         .state = state_text(now.state),
         .reason = str_dup(&c->mem, str_of(now.reason)),
+        .status = now.answered,
         .retry_after_s = now.retry_after_s,
         .since = now.since,
     };

@@ -45,7 +45,7 @@ struct state {
     int64_t backoff_ms;
     int64_t limit_until, probe_at;
     struct timestamp since; /* the first failure of those that lead here; 0 = all is well */
-    int status;
+    int status, answered;
     char reason[160];
 };
 
@@ -157,6 +157,7 @@ void condition_look(struct conditions *cs, const struct endpoint *e, enum condit
     }
     if (s && out->state != ENDPOINT_OPEN) {
         out->status = s->status;
+        out->answered = s->answered;
         memcpy(out->reason, s->reason, sizeof out->reason);
     }
     pthread_mutex_unlock(&cs->lock);
@@ -178,6 +179,7 @@ void condition_peek(struct conditions *cs, const struct endpoint *e, struct cond
     }
     if (out->state != ENDPOINT_OPEN) {
         out->status = s->status;
+        out->answered = s->answered;
         out->since = s->since;
         memcpy(out->reason, s->reason, sizeof out->reason);
     }
@@ -258,10 +260,9 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
             s->since = clock_now();
         if (bad) {
             s->status = condition_status(err, st);
+            s->answered = st->http;
             copy_text(s->reason, sizeof s->reason, st->reason);
         }
-        if (bad && !st->reason.n && st->http)
-            snprintf(s->reason, sizeof s->reason, "answers %d", st->http);
         if (limited)
             note_429(s, st, now);
         else if (bad)

@@ -17,6 +17,7 @@ struct condition {
     enum fresh_endpoint state;
     int64_t retry_after_s;  /* when asking may help again; 0 = not known */
     int status;             /* the upstream's last bad answer as ours (429, 502, 503, 504) */
+    int answered;           /* the same as the upstream gave it; 0 = it gave none */
     char reason[160];       /* the upstream's words, or ours; may be empty */
     struct timestamp since; /* not OPEN since then; 0 = not known */
 };

@@ -37,6 +37,7 @@ export interface UpstreamRow {
   url: string
   account?: string
   state: string
+  status?: number
   reason?: string
   since?: string
   quota: QuotaNow[] | null
@@ -133,6 +134,13 @@ export function quotaOf(u: UpstreamRow): QuotaNow | undefined {
 export const scarcest = (rows: UpstreamRow[]) =>
   rows.filter(quotaOf).sort((a, b) => quotaOf(a)!.remaining / quotaOf(a)!.limit - quotaOf(b)!.remaining / quotaOf(b)!.limit)[0]
 
+// Why it is not well: its own answer, or why there is none.
+export function reasonOf(u: UpstreamRow): string {
+  if (!u.status) return u.reason ?? ''
+  const answers = t('cache.answers', { status: String(u.status) })
+  return u.reason ? `${answers}: ${u.reason}` : answers
+}
+
 export interface Warning { key: Key; params: Params; bad: boolean; id: number; helps: boolean }
 function ahead(a: string, b: string): string {
   const minutes = Math.round((Date.parse(b) - Date.parse(a)) / 60000)
@@ -146,8 +154,8 @@ export function warnings(rows: UpstreamRow[], of: number | undefined, series: Qu
     const q = quotaOf(u)
     const name = u.name
     if (u.state === 'broken' || u.state === 'offline') {
-      const params = { name, reason: u.reason ?? '', since: u.since ? clock(u.since) : '' }
-      out.unshift({ key: u.state === 'offline' ? 'cache.offline' : u.reason ? 'cache.down_reason' : 'cache.down', params, bad: true, id: u.id, helps: false })
+      const params = { name, reason: reasonOf(u), since: u.since ? clock(u.since) : '' }
+      out.unshift({ key: u.state === 'offline' ? 'cache.offline' : reasonOf(u) ? 'cache.down_reason' : 'cache.down', params, bad: true, id: u.id, helps: false })
       continue
     }
     if (u.state === 'busy') out.push({ key: 'cache.busy', params: { name }, bad: false, id: u.id, helps: false })
