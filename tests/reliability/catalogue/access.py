@@ -6,6 +6,7 @@ import threading
 from client import MANIFEST, and_digest, sha256
 from upstream import Upstream
 
+from . import own
 from .world import PASSWORD, Skip, case
 
 
@@ -115,6 +116,8 @@ def child_ids(world, check):
             check(reply.status in (400, 403, 404, 405, 501), kind, method, reply.status)
     for path in ("/retentions/1", "/retentions/1/executions", "/retentions/1/executions/1/tasks/1"):
         check(world.call("GET", path, by=owner).status in (403, 404, 501), path)
+    if world.own:
+        own.jobs_and_bulk(world, check, mine, other, owner)
 
 
 METADATA = ["public", "enable_content_trust", "prevent_vul", "severity", "auto_scan", "retention_id",
@@ -186,6 +189,8 @@ def private(world, check):
             for who in people:
                 reply = world.call("GET", path, by=who)
                 check(reply.status in (401, 403, 404), path, reply.status)
+    if world.own:
+        own.private(world, check, people, project, repo.split("/", 1)[1], digest)
 
 
 @case("A08", "a private blob through a repository that may be read (CVE-2024-39897)")
@@ -436,4 +441,6 @@ def leaks(world, check):
     check(here.status == gone.status and
           here.body.replace(project.encode(), b"") == gone.body.replace(project.encode() + b"x", b""),
           "a private project and none look different", here, gone)
+    if world.own:
+        own.leaks(world, check, project, user)
 

@@ -8,6 +8,7 @@ import time
 from client import MANIFEST
 from upstream import OCI_MANIFEST, Upstream, digest_of
 
+from . import own
 from .world import Skip, case
 
 INNER = [
@@ -71,6 +72,8 @@ def inside(world, check):
                 check(time.monotonic() - began < 2, url, "was tried")
                 if reply.status == 201:
                     world.made.append(("registry", int(reply.headers["Location"].rsplit("/", 1)[1])))
+            if world.own:
+                own.checks_inside(world, check, url)
         check(not up.requests, "somebody was connected to", up.requests[:1])
 
 

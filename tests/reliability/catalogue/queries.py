@@ -4,6 +4,7 @@ import urllib.parse
 
 from client import MANIFEST
 
+from . import own
 from .world import Skip, case
 
 INJECTIONS = [
@@ -34,6 +35,7 @@ def sql(world, check):
                           (f"name%3D{x}", f"{x}%3D1", f"name%3D~{x}", f"name%3D%5B{x}~{x}%5D")]
                 paths += [f"/api/v2.0{where}?sort={x}", f"/api/v2.0{where}?page={x}",
                           f"/api/v2.0{where}?page_size={x}"]
+    paths += own.injected(quoted) if world.own else []
     began = time.monotonic()
     for path in paths:
         reply = world.admin.get(path)

@@ -91,6 +91,7 @@ class World:
         self.admin = self.client(user, password)
         self.anonymous = self.client()
         self.accounts = self.anonymous.get("/v2/").status == 401
+        self.own = self.anonymous.get("/api/cove/v1/projects").status == 401
         self.api = self.anonymous.get("/api/v2.0/ping").body == b"Pong"
         self.made = []
 
