@@ -113,6 +113,15 @@ static void send_line(void *arg, struct str line)
     }
 }
 
+/* Nothing more comes from the other side but its end. */
+static bool hung_up(void *arg)
+{
+    struct conversation *v = arg;
+    char ch;
+    v->gone |= recv(v->fd, &ch, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    return v->gone;
+}
+
 /* One line, without its end. */
 static bool read_line(int fd, struct buf *b)
 {
@@ -155,7 +164,7 @@ static bool peer_may(int fd)
 static int serve(struct ctx *c, struct conversation *v)
 {
     CLEANUP(buf_release) struct buf b = {.max = LINE_MAX_N};
-    struct command_call k = {.say = send_line, .arg = v};
+    struct command_call k = {.say = send_line, .gone = hung_up, .arg = v};
     struct strs words, all;
     struct timeval wait = {.tv_sec = 10};
     (void)setsockopt(v->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);

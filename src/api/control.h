@@ -14,6 +14,7 @@ struct command_call {
     struct strs words; /* what follows the name */
     struct str secret; /* a line that was typed or piped in, for commands that ask for one */
     void (*say)(void *arg, struct str line);
+    bool (*gone)(void *arg); /* has whoever asked hung up? NULL: never */
     void *arg;
 };
 

@@ -14,28 +14,45 @@ static int usage(struct command_call *k, const char *text)
     return 2;
 }
 
+struct waiter {
+    struct command_call *k;
+    bool said;
+};
+
+static bool still_waits(void *arg)
+{
+    struct waiter *w = arg;
+    if (!w->said)
+        command_say(w->k, "waits: the rest of the pull limit is kept for people");
+    w->said = true;
+    return !w->k->gone || !w->k->gone(w->k->arg);
+}
+
 /* One image a line; "#" begins a comment. */
 static void pull_list(struct ctx *c, struct command_call *k, struct str text, struct str platform,
-                      struct prefetch_report *report)
+                      const struct prefetch_patience *patience, struct prefetch_report *report)
 {
     while (text.n) {
         struct str rest = str_cut(&text, '\n');
         struct str name = str_trim(str_cut(&rest, '#'));
         if (name.n && name.p[name.n - 1] == '\r')
             name.n--;
-        if (name.n && prefetch_image(c, name, platform, k->say, k->arg, report) != E_OK)
+        if (name.n && prefetch_image(c, name, platform, patience, k->say, k->arg, report) != E_OK)
             c->msg[0] = 0; /* said already, counted in report->failed */
     }
 }
 
 int run_pull(struct ctx *c, struct command_call *k)
 {
-    static const char text[] = "pull NAME... [--platform OS/ARCH[/VARIANT]] [-f LIST]";
+    static const char text[] = "pull NAME... [--platform OS/ARCH[/VARIANT]] [-f LIST] [--wait]";
     CLEANUP(prefetch_done) struct prefetch p = {0};
     struct prefetch_report report = {0};
     struct str platform = NO_STR, file = NO_STR, list = NO_STR;
     (void)command_option(k, "--platform", &platform);
     (void)command_option(k, "-f", &file);
+    struct waiter w = {.k = k};
+    struct prefetch_patience patience = {still_waits, &w};
+    bool wait = command_option(k, "--wait", NULL);
     if (!k->words.count && !file.n)
         return usage(k, text);
     enum err e = prefetch_begin(c, &p);
@@ -44,8 +61,8 @@ int run_pull(struct ctx *c, struct command_call *k)
     if (e != E_OK)
         return command_failed(c, k, e);
     for (size_t i = 0; i < k->words.count; i++)
-        pull_list(c, k, k->words.items[i], platform, &report);
-    pull_list(c, k, list, platform, &report);
+        pull_list(c, k, k->words.items[i], platform, wait ? &patience : NULL, &report);
+    pull_list(c, k, list, platform, wait ? &patience : NULL, &report);
     if (report.images > 1)
         command_say(k, "%lld images, %lld failed, %lld blobs, %.1f MiB", (long long)report.images,
                     (long long)report.failed, (long long)report.blobs,
@@ -54,16 +71,20 @@ int run_pull(struct ctx *c, struct command_call *k)
 }
 
 static int on_cache(struct ctx *c, struct command_call *k, const char *text,
-                    enum err (*run)(struct ctx *c, struct str name, progress_fn *say, void *arg,
-                                    struct prefetch_report *out))
+                    enum err (*run)(struct ctx *c, struct str name,
+                                    const struct prefetch_patience *patience, progress_fn *say,
+                                    void *arg, struct prefetch_report *out))
 {
+    struct waiter w = {.k = k};
+    struct prefetch_patience patience = {still_waits, &w};
+    bool wait = command_option(k, "--wait", NULL);
     CLEANUP(prefetch_done) struct prefetch p = {0};
     struct prefetch_report report = {0};
     if (k->words.count != 1)
         return usage(k, text);
     enum err e = prefetch_begin(c, &p);
     if (e == E_OK)
-        e = run(c, k->words.items[0], k->say, k->arg, &report);
+        e = run(c, k->words.items[0], wait ? &patience : NULL, k->say, k->arg, &report);
     if (e != E_OK)
         return command_failed(c, k, e);
     return report.failed ? 1 : 0;
@@ -71,7 +92,7 @@ static int on_cache(struct ctx *c, struct command_call *k, const char *text,
 
 int run_proxy_refresh(struct ctx *c, struct command_call *k)
 {
-    return on_cache(c, k, "proxy refresh PROJECT[/REPOSITORY]", prefetch_refresh);
+    return on_cache(c, k, "proxy refresh PROJECT[/REPOSITORY] [--wait]", prefetch_refresh);
 }
 
 int run_proxy_purge(struct ctx *c, struct command_call *k)

@@ -21,6 +21,7 @@
 #include "rule/settings.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define PAGE 100
 
@@ -148,13 +149,26 @@ static enum err find_target(struct ctx *c, struct str name, bool with_reference,
 /* ---- pulling
  * ------------------------------------------------------------------------------------------ */
 
+/* Nothing is held meanwhile. What is left of the limit is told by other people's pulls, or a whole
+   window passes. */
+static enum err spare(struct ctx *c, const struct prefetch_target *t)
+{
+    const struct prefetch_patience *p = t->patience;
+    const struct timespec nap = {.tv_nsec = 250000000};
+    while (!ledger_spare(c, &t->access.endpoint)) {
+        if (!p || gc_stopping() || !p->go_on(p->arg))
+            return fail(c, E_TOO_MANY, "the rest of the pull limit of %.*s is kept for people",
+                        STR(t->access.endpoint.name));
+        nanosleep(&nap, NULL);
+    }
+    return E_OK;
+}
+
 enum err prefetch_manifest(struct ctx *c, const struct prefetch_target *t, struct str reference,
                            struct pulled_manifest *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    if (!ledger_spare(c, &t->access.endpoint))
-        return fail(c, E_TOO_MANY, "the rest of the pull limit of %.*s is kept for people",
-                    STR(t->access.endpoint.name));
+    TRY(spare(c, t));
     TRY(tx_read(c, &tx));
     return pull_manifest(c, &t->at, reference, false, out);
 }
@@ -244,14 +258,16 @@ static enum err prefetch_target(struct ctx *c, const struct prefetch_target *t, 
     return pull_children(c, t, &index, platform, report);
 }
 
-enum err prefetch_image(struct ctx *outer, struct str name, struct str platform, progress_fn *say,
-                        void *arg, struct prefetch_report *out)
+enum err prefetch_image(struct ctx *outer, struct str name, struct str platform,
+                        const struct prefetch_patience *patience, progress_fn *say, void *arg,
+                        struct prefetch_report *out)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = outer->sv, .actor = outer->actor};
     struct prefetch_report r = {.images = 1};
     struct prefetch_target t;
     struct str digest = NO_STR;
     enum err err = find_target(&c, name, true, &t);
+    t.patience = patience;
     if (err == E_OK)
         err = prefetch_target(&c, &t, platform, &digest, &r);
     if (err == E_OK)
@@ -316,12 +332,13 @@ static void refresh_tag(struct ctx *outer, const struct prefetch_target *t, stru
          STR(tag), err != E_OK ? c.msg : outcome_text(p.outcome));
 }
 
-enum err prefetch_refresh(struct ctx *c, struct str name, progress_fn *say, void *arg,
-                          struct prefetch_report *out)
+enum err prefetch_refresh(struct ctx *c, struct str name, const struct prefetch_patience *patience,
+                          progress_fn *say, void *arg, struct prefetch_report *out)
 {
     struct prefetch_target t;
     struct strs repositories = {0};
     TRY(find_target(c, name, false, &t));
+    t.patience = patience;
     TRY(cached(c, &t, &repositories));
     for (size_t i = 0; i < repositories.count; i++) {
         struct strs tags;
@@ -333,9 +350,10 @@ enum err prefetch_refresh(struct ctx *c, struct str name, progress_fn *say, void
     return E_OK;
 }
 
-enum err prefetch_purge(struct ctx *c, struct str name, progress_fn *say, void *arg,
-                        struct prefetch_report *out)
+enum err prefetch_purge(struct ctx *c, struct str name, const struct prefetch_patience *patience,
+                        progress_fn *say, void *arg, struct prefetch_report *out)
 {
+    (void)patience; /* nobody is asked for anything */
     struct prefetch_target t;
     struct strs repositories = {0};
     TRY(find_target(c, name, false, &t));

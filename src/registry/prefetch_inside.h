@@ -10,9 +10,10 @@ struct prefetch_target {
     struct principal principal; /* anonymous: the rights were the command's */
     struct place at;
     struct str reference;
+    const struct prefetch_patience *patience; /* NULL: none */
 };
 
-/* A pull of one manifest, unless the rest of the pull limit is for people: E_TOO_MANY. */
+/* A pull of one manifest; when the rest of the pull limit is for people, E_TOO_MANY or patience. */
 enum err prefetch_manifest(struct ctx *c, const struct prefetch_target *t, struct str reference,
                            struct pulled_manifest *out);
 /* Config and layers of an image's manifest. */
