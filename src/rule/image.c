@@ -14,13 +14,13 @@ struct builder {
 
 static void add(struct builder *b, const char *kind, struct str name, struct str value)
 {
+    if (b->count == b->cap)
+        return; /* before the look: ten thousand names of a stranger cost nothing */
     for (size_t i = 0; i < b->count; i++)
         if (str_eq(b->items[i].kind, str_of(kind)) && str_eq(b->items[i].name, name)) {
             b->items[i].value = str_dup(b->mem, value);
             return;
         }
-    if (b->count == b->cap)
-        return;
     b->items[b->count++] = (struct image_property){
         .kind = str_of(kind), .name = str_dup(b->mem, name), .value = str_dup(b->mem, value)};
 }
@@ -136,6 +136,7 @@ enum err image_config_parse(struct ctx *c, struct str text, struct image_config 
              json_object_size(json_object_get(o, "Labels")) +
              json_object_size(json_object_get(o, "ExposedPorts")) +
              json_object_size(json_object_get(o, "Volumes"));
+    b.cap = size_min(b.cap, IMAGE_PROPERTIES_MAX);
     b.items = arena_alloc(&c->mem, b.cap * sizeof *b.items);
     *out = (struct image_config){.platform = image_platform(&c->mem, root)};
     if (out->platform.n)

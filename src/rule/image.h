@@ -20,6 +20,8 @@ struct image_property {
     struct str kind, name, value;
 };
 
+#define IMAGE_PROPERTIES_MAX 4096 /* more are left out */
+
 struct image_config {
     struct str platform; /* "linux/arm64/v8"; empty when it says none */
     struct image_property *properties;

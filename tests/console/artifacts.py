@@ -47,7 +47,7 @@ def moved(server, up):
     up.add_image("library/tool", "1", [b"new tool"])
 
     def arrived():
-        puller.image("library/tool", "1")
+        admin.get("/v2/moving/library/tool/manifests/1", headers={"Accept": MANIFEST})
         return len(admin.get("/api/cove/v1/projects/moving/repositories/library%252Ftool/moves").json()) == 2
     eventually(arrived)
     return old.digest

@@ -64,7 +64,7 @@ export async function undo(b) {
   await signIn(b)
   await b.page.goto(url + '/projects/moving/repositories/library/tool')
   await b.page.getByRole('link', { name: was.slice(7, 15) }).click()
-  await row(b, 'Upstream moved the tag; seen by a pull from anonymous.').waitFor()
+  await row(b, 'Upstream moved the tag; seen by a pull from admin.').waitFor()
   await row(b, 'The tag came from upstream').waitFor()
   await b.audit('artifact moved')
   const other = await (await b.context.browser().newContext({ viewport: { width: 1280, height: 860 } })).newPage()

@@ -95,9 +95,24 @@ static void nonsense(void **unused)
     }
 }
 
+static void as_many_as_one_likes(void **unused)
+{
+    (void)unused;
+    CLEANUP(ctx_release) struct ctx c = {0};
+    CLEANUP(buf_release) struct buf b = {0};
+    struct image_config a;
+    buf_str(&b, S("{\"config\":{\"Env\":[\"x=1\""));
+    for (int i = 0; i < 60000; i++)
+        buf_fmt(&b, ",\"n%d=v\"", i);
+    buf_str(&b, S("]}}"));
+    assert_int_equal(image_config_parse(&c, buf_view(&b), &a), E_OK);
+    assert_int_equal(a.property_count, IMAGE_PROPERTIES_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_read), cmocka_unit_test(they_differ),
-                                       cmocka_unit_test(nonsense)};
+                                       cmocka_unit_test(nonsense),
+                                       cmocka_unit_test(as_many_as_one_likes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
