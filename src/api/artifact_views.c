@@ -454,7 +454,7 @@ struct overview {
     struct why_kept kept;
 };
 
-static const struct field overview_fields[] = {
+const struct field artifact_overview_fields[] = {
     FIELD(struct overview, project, 0, 0),
     FIELD(struct overview, project_id, 0, 0),
     FIELD(struct overview, proxy, 0, 0),
@@ -485,5 +485,5 @@ enum err artifact_overview(struct call *r)
     v.annotations = a.annotations;
     tx_end(&tx);
     TRY(layers_finish(r, &v.layers));
-    return reply_json(r, 200, overview_fields, &v);
+    return reply_json(r, 200, artifact_overview_fields, &v);
 }

@@ -41,7 +41,7 @@ struct why_kept {
 };
 
 extern const struct field artifact_row_view[], graph_fields[], layers_view_fields[],
-    why_kept_fields[];
+    why_kept_fields[], artifact_overview_fields[], comparison_fields[];
 
 /* Inside a read transaction. Rows: for all n at once. */
 enum err artifact_rows_fill(struct ctx *c, const struct artifact *a, size_t n,

@@ -2,6 +2,7 @@
  * Two artifacts of a repository side by side: layers, what runs, platforms. What differs is told;
  * what is the same is counted, or left out.
  */
+#include "api/artifact_views.h"
 #include "api/cove.h"
 #include "api/harbor.h"
 
@@ -70,7 +71,7 @@ static const struct field both_platform_fields[] = {
     FIELDS_END,
 };
 
-static const struct field comparison_fields[] = {
+const struct field comparison_fields[] = {
     FIELD_OBJECT(struct comparison, a, 0, side_fields),
     FIELD_OBJECT(struct comparison, b, 0, side_fields),
     FIELD(struct comparison, shared, 0, 0),

@@ -1,6 +1,7 @@
 /* Our own operations, below /api/cove/v1: what Harbor's API has no words for. */
 #include "api/cove.h"
 
+#include "api/artifact_views.h"
 #include "api/cache_api.h"
 #include "api/harbor.h"
 #include "meta/overview.h"
@@ -50,18 +51,22 @@ const struct route cove_routes[] = {
      .reply = GIVES(job_view_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts", "listArtifactRows",
      IN_PROJECT(ARTIFACT, LIST), NO_BODY, list_artifact_rows, ROUTE_PAGES,
-     QUERY(struct rows_query, rows_query_fields)},
+     QUERY(struct rows_query, rows_query_fields), .reply = GIVES_LIST(artifact_row_view)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}",
-     "getArtifactOverview", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_overview, 0},
+     "getArtifactOverview", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_overview, 0,
+     .reply = GIVES(artifact_overview_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}/graph",
-     "getArtifactGraph", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_graph, 0},
+     "getArtifactGraph", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_graph, 0,
+     .reply = GIVES(graph_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}/shared-layers",
-     "getSharedLayers", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_layers, 0},
+     "getSharedLayers", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_layers, 0,
+     .reply = GIVES(layers_view_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}/why-kept",
-     "getWhyKept", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_why_kept, 0},
+     "getWhyKept", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_why_kept, 0,
+     .reply = GIVES(why_kept_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/compare", "compareArtifacts",
      IN_PROJECT(ARTIFACT, READ), NO_BODY, compare_artifacts, 0,
-     QUERY(struct compare_query, compare_query_fields)},
+     QUERY(struct compare_query, compare_query_fields), .reply = GIVES(comparison_fields)},
     {HTTP_POST, "/projects/{project}/repositories/{repository}/bulk/delete", "deleteArtifacts",
      IN_PROJECT(ARTIFACT, DELETE), BODY(struct bulk_req, bulk_delete_fields), bulk_delete, 0},
     {HTTP_POST, "/projects/{project}/repositories/{repository}/bulk/untag", "untagArtifacts",

@@ -42,7 +42,8 @@ def test_answers_have_the_fields_described(cove):
         if not content:
             continue
         path = path.replace("{project}", "library").replace("{repository}", "described")
-        path = path.replace("{tag}", "v1").replace("{id}", "1")
+        path = path.replace("{tag}", "v1").replace("{id}", "1").replace("{digest}", "v1")
+        path += "?a=v1&b=v1" if path.endswith("/compare") else ""
         reply = api.call("GET", COVE + path, base="")
         assert reply.status == 200, (path, reply)
         rows = reply.json()
