@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 from harness import ROOT
@@ -75,7 +76,10 @@ def passes(test):
     wrong = build(target)
     if wrong:
         raise RuntimeError(wrong[-1500:])
-    text, code = run(command, LIMIT_S, COVE_BIN=os.path.join(COPY, "build/dev/cove"))
+    stores = tempfile.mkdtemp(prefix="cove-bugs-")  # a test that fails leaves its store behind
+    os.chmod(stores, 0o755)  # PostgreSQL's own user comes in
+    text, code = run(command, LIMIT_S, COVE_BIN=os.path.join(COPY, "build/dev/cove"), TMPDIR=stores)
+    shutil.rmtree(stores, ignore_errors=True)
     if code == 124:
         raise RuntimeError(f"{test}: not done in {LIMIT_S} s: {text[-500:]}")
     return code == 0, text
