@@ -1,7 +1,6 @@
 // What the console may cost. Times are medians of five on a machine four times slower behind 9 Mbit/s
 // and 60 ms, with nothing cached; sizes are what travels.
-import { cpus, loadavg } from 'node:os'
-import { check, everyPage, heading, settled, signIn, url } from '../browser.mjs'
+import { check, everyPage, heading, settled, signIn, slack, url } from '../browser.mjs'
 
 const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)]
 const kb = (n) => Math.round(n / 102.4) / 10
@@ -49,11 +48,9 @@ export async function first_view(b) {
   check(figures.css <= 20, `CSS: ${figures.css} KB`)
   check(figures.fonts <= 70, `fonts: ${figures.fonts} KB`)
   // Beside other work these times say nothing about the console: then only a multiple is judged.
-  const busy = loadavg()[0] / cpus().length
-  const slack = busy > 1.5 ? 3 : 1
-  if (slack > 1) console.log(`the machine is busy (${busy.toFixed(1)} for each processor): times are judged with a factor of ${slack}`)
-  check(figures.fcp <= 600 * slack, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
-  check(figures.rows <= 900 * slack, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
+  const milder = slack()
+  check(figures.fcp <= 600 * milder, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
+  check(figures.rows <= 900 * milder, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
   check(figures.shift <= 0.02, `the layout shifts by ${figures.shift}`)
 }
 

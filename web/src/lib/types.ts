@@ -131,3 +131,4 @@ export interface StorageView {
   projects: { project_id: number; name: string; registry_id?: number; used: number; limit: number }[]
 }
 export interface Setting { key: string; value: string; default: string; help: string; source: string; at?: string; secret?: boolean }
+export interface TagRow { id: number; name: string; digest: string; type?: string; media_type: string; size: number; pinned?: boolean; push_time: string; pull_time: string | null }
