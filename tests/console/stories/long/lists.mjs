@@ -23,14 +23,15 @@ const frames = (b, steps, delta) =>
     return times.sort((a, b) => a - b)
   }, [steps, delta])
 
-// A frame in twenty at most takes over 20 ms: the best of three, for what else runs on the machine.
+// A frame in twenty at most takes over 20 ms: the best of three. Beside much other work only half of
+// the frames are asked for.
 async function smooth(b, delta) {
   const runs = []
   for (let i = 0; i < 3; i++) runs.push(await frames(b, 120, i % 2 ? -delta : delta))
-  const p95 = Math.min(...runs.map((r) => r[114]))
-  const rest = (await frames(b, 60, 0))[57]
-  console.log(`scrolled by ${delta} px a frame: median ${runs[0][60].toFixed(1)} ms, p95 ${p95.toFixed(1)} ms (at rest ${rest.toFixed(1)})`)
-  check(p95 <= Math.max(20 * slack(), 2 * rest), `a frame in twenty takes ${p95} ms, at rest ${rest}`)
+  const [half, p95] = [60, 114].map((n) => Math.min(...runs.map((r) => r[n])))
+  console.log(`scrolled by ${delta} px a frame: median ${half.toFixed(1)} ms, p95 ${p95.toFixed(1)} ms`)
+  const milder = slack()
+  check(milder > 1 ? half <= 20 * milder : p95 <= 20, `frames take ${half} ms, one in twenty ${p95} ms`)
 }
 
 // From the last key to the first row, with nothing kept: the best of three.
