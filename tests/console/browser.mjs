@@ -56,7 +56,7 @@ export async function open({ width = 1280, height = 860, theme = 'light' } = {})
       for (const v of result.violations) wrong.push(`axe, ${what}, ${scheme}: ${v.id}: ${v.nodes.map((n) => n.html + ' ' + (n.any[0]?.message ?? '')).slice(0, 3).join(' | ').slice(0, 500)}`)
       if (shots) {
         mkdirSync(shots, { recursive: true })
-        await page.screenshot({ path: `${shots}${what.replaceAll(' ', '-')}-${scheme}.png`, fullPage: !what.startsWith('dialog') })
+        await page.screenshot({ path: `${shots}${what.replaceAll(' ', '-')}-${scheme}.png`, fullPage: !/^(dialog|long)/.test(what) })
       }
     }
     await page.evaluate((t) => (document.documentElement.dataset.theme = t), theme)
