@@ -5,7 +5,7 @@ import math
 
 COLORS = {"cove": "#2563eb", "pg": "#93b4f5", "debian": "#9ca3af", "v3": "#d1a054"}
 NAMES = {"cove": "Cove", "pg": "Cove on PostgreSQL", "debian": "docker-registry 2.8 (Debian)", "v3": "distribution v3"}
-BAR, GAP, LEFT, WIDE = 13, 14, 250, 420
+BAR, GAP, LEFT, WIDE = 13, 14, 340, 420
 
 
 def number(x):
