@@ -1,8 +1,9 @@
 /*
- * Both spans are written at once, so nothing has to be rolled up later. One list of columns
- * (FIGURE_LIST) makes the statements, the struct and its field table. How many rows there can be is
- * bounded by the sweep and by who writes (registry/figures.c); upstreams that are gone keep theirs
- * until their time is over, so that sums do not shrink.
+ * Both spans are written at once, so nothing has to be rolled up later. Minutes are of an upstream
+ * as a whole: they are read often, and a row for each project would make that slow. One list of
+ * columns (FIGURE_LIST) makes the statements, the struct and its field table. How many rows there
+ * can be is bounded by the sweep and by who writes (registry/figures.c); upstreams that are gone
+ * keep theirs until their time is over, so that sums do not shrink.
  */
 #include "meta/figure.h"
 
@@ -37,10 +38,10 @@ STATEMENT sum_all = SQL("SELECT 0 AS endpoint_id" FIGURE_LIST(
 STATEMENT since = SQL("SELECT min(at) FROM figure WHERE span = $1");
 STATEMENT sweep = SQL("DELETE FROM figure WHERE span = $1 AND at < $2");
 
-static enum err add_to(struct ctx *c, const struct figure_row *f, int64_t span)
+static enum err add_to(struct ctx *c, const struct figure_row *f, int64_t span, int64_t project_id)
 {
     int64_t at = f->at.us - f->at.us % (span * SECOND_US);
-    struct arg args[4 + FIGURES] = {A_I(span), A_I(at), A_I(f->endpoint_id), A_I(f->project_id)};
+    struct arg args[4 + FIGURES] = {A_I(span), A_I(at), A_I(f->endpoint_id), A_I(project_id)};
     for (size_t i = 0; i < FIGURES; i++)
         args[4 + i] = A_I(f->n[i]);
     return sql_run(c, &add, args, COUNT(args), NULL);
@@ -48,8 +49,8 @@ static enum err add_to(struct ctx *c, const struct figure_row *f, int64_t span)
 
 enum err figure_add(struct ctx *c, const struct figure_row *f)
 {
-    TRY(add_to(c, f, MINUTE));
-    return add_to(c, f, HOUR);
+    TRY(add_to(c, f, MINUTE, 0));
+    return add_to(c, f, HOUR, f->project_id);
 }
 
 enum err figure_slots(struct ctx *c, bool hours, struct timestamp from, struct timestamp to,

@@ -1,7 +1,7 @@
 /*
- * The cache in figures: one row per minute (for a day) and per hour (for 90 days), upstream and
- * project, of what was counted in that time. Rows of project 0 hold what belongs to the upstream
- * alone. A row is there only where something happened.
+ * The cache in figures: one row per minute and upstream (for a day), and one per hour, upstream and
+ * project (for 90 days), of what was counted in that time. Rows of project 0 hold what belongs to
+ * no single project. A row is there only where something happened.
  */
 #ifndef META_FIGURE_H
 #define META_FIGURE_H
@@ -40,7 +40,7 @@ struct figure_row {
 };
 extern const struct field figure_row_fields[];
 
-/* Adds to the minute and the hour of `at`. */
+/* Adds to the upstream's minute and to the project's hour of `at`. */
 enum err figure_add(struct ctx *c, const struct figure_row *f);
 /* Sums by upstream and slot of slot_s seconds, from <= at < to, oldest first; from minutes or from
    hours. Projects are added up. */
