@@ -226,7 +226,7 @@ static void synced(int fd, int64_t at)
     case DIRECTORY:
         dir_synced[f->which] = at > dir_synced[f->which] ? at : dir_synced[f->which];
         break;
-    case DATA: data_synced = at; break;
+    case DATA: data_synced = at > data_synced ? at : data_synced; break;
     case LOG: log_synced = at > log_synced ? at : log_synced; break;
     default: break;
     }
@@ -487,13 +487,22 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
     return done;
 }
 
-static void made(const char *path)
+/* when: a turn from before the call; another thread may have found and synced it meanwhile. */
+static void made(const char *path, int64_t when)
 {
     const char *at = strstr(path, "data/");
     pthread_mutex_lock(&lock);
     if (at && hex2(at + 5) >= 0)
-        dir_made[hex2(at + 5)] = ++turn;
+        dir_made[hex2(at + 5)] = when;
     pthread_mutex_unlock(&lock);
+}
+
+static int64_t take_turn(void)
+{
+    pthread_mutex_lock(&lock);
+    int64_t at = ++turn;
+    pthread_mutex_unlock(&lock);
+    return at;
 }
 
 int mkdirat(int dir, const char *path, mode_t mode)
@@ -501,10 +510,11 @@ int mkdirat(int dir, const char *path, mode_t mode)
     int f = fault(MKDIR);
     if (f > 0)
         return errno = f, -1;
+    int64_t when = take_turn();
     int done = REAL(mkdirat, int, int, const char *, mode_t)(dir, path, mode);
     die_after(f);
     if (done == 0)
-        made(path);
+        made(path, when);
     return done;
 }
 
