@@ -92,17 +92,25 @@ export async function admin(method, path, body) {
 
 // Every page of the console, on the stage's data.
 export async function everyPage() {
-  const found = await (await admin('GET', '/api/v2.0/projects/team-07/repositories/web%252Fshop/artifacts')).json()
+  const newest = async (project, repository) =>
+    (await (await admin('GET', `/api/v2.0/projects/${project}/repositories/${repository}/artifacts?sort=-push_time&with_tag=true`)).json()).find((a) => a.tags?.length).digest
+  const found = await Promise.all([newest('team-07', 'web%252Fshop'), newest('team-07', 'multi'), newest('moving', 'library%252Ftool')])
   return {
     cache: '/',
     projects: '/projects',
     project: '/projects/team-07',
     proxy: '/projects/hub',
     repository: '/projects/team-07/repositories/web/shop',
-    artifact: `/projects/team-07/repositories/web/shop/artifacts/${found[0].digest}`,
+    artifact: `/projects/team-07/repositories/web/shop/artifacts/${found[0]}`,
+    index: `/projects/team-07/repositories/multi/artifacts/${found[1]}`,
+    moved: `/projects/moving/repositories/library/tool/artifacts/${found[2]}`,
     upstreams: '/upstreams',
     connect: '/connect?project=hub',
     wizard: '/new',
+    storage: '/storage',
+    jobs: '/jobs',
+    settings: '/settings',
+    profile: '/profile',
   }
 }
 

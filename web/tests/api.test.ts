@@ -13,7 +13,7 @@ const failed = (p: Promise<unknown>) => p.then(() => { throw new Error('it did n
 
 test('the total and the cursor come from the headers', async () => {
   fetched.mockResolvedValue(answer(200, [1], { 'X-Total-Count': '1846', Link: '</api/v2.0/x?cursor=abc%3D&page_size=100>; rel="next"' }))
-  expect(await get('/api/v2.0/x')).toEqual({ data: [1], total: 1846, next: 'abc=' })
+  expect(await get('/api/v2.0/x')).toEqual({ data: [1], total: 1846, more: false, next: 'abc=' })
 })
 
 test('the CSRF token of the last reply goes with the next change', async () => {

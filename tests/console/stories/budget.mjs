@@ -84,7 +84,7 @@ export async function calls(b) {
   }
 }
 
-// The heap after two hundred pages is the heap after twenty.
+// The heap after two hundred pages is the heap after forty.
 export async function heap(b) {
   await signIn(b)
   await b.page.goto(url + '/projects')
@@ -105,7 +105,7 @@ export async function heap(b) {
     await b.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Projects' }).click()
     await b.page.locator('main a.main').first().waitFor()
   }
-  for (let i = 0; i < 5; i++) await round()
+  for (let i = 0; i < 10; i++) await round()
   const before = await measure()
   for (let i = 0; i < 50; i++) await round()
   const after = await measure()

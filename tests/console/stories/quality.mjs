@@ -64,7 +64,7 @@ export async function keyboard(b) {
   await press('j', 'Enter')
   await b.page.getByRole('heading', { level: 1, name: /^shop:/ }).waitFor()
   // A dialog takes the focus, keeps it, and gives it back to its opener.
-  const opener = b.page.getByRole('button', { name: 'Delete', exact: true })
+  const opener = b.page.getByRole('button', { name: 'Tag', exact: true })
   await opener.focus()
   await press('Enter')
   await b.page.getByRole('dialog').waitFor()
@@ -75,6 +75,15 @@ export async function keyboard(b) {
   await press('Escape')
   await b.page.getByRole('dialog').waitFor({ state: 'detached' })
   check(await opener.evaluate((e) => e === document.activeElement), 'the focus is back on the opener')
+  // A menu is walked with arrows, and Esc closes it and not the page.
+  const menu = b.page.locator('main [aria-haspopup=menu]').first()
+  await menu.focus()
+  await press('Enter')
+  await b.page.getByRole('menuitem').first().waitFor()
+  check(await b.page.evaluate(() => document.activeElement.getAttribute('role') === 'menuitem'), 'the focus is in the menu')
+  await press('ArrowDown', 'Escape')
+  check(await menu.evaluate((e) => e === document.activeElement), 'the focus is back on the menu')
+  check(b.page.url().includes('/artifacts/'), 'Esc closed the menu alone')
   // The account, from the keyboard: it opens, Esc closes it, the focus is where it was.
   const account = b.page.getByRole('button', { name: 'admin' })
   await account.focus()
