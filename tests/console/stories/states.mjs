@@ -25,7 +25,7 @@ export async function offline(b) {
 
 export async function too_many(b) {
   await signIn(b)
-  await b.page.route(/v2.0\/projects\?(?!page_size=1$)/, refusal(429, 'slow down', { 'Retry-After': '4' }), { times: 1 })
+  await b.page.route(/cove\/v1\/projects\?/, refusal(429, 'slow down', { 'Retry-After': '4' }), { times: 1 })
   b.tolerate(429)
   await b.page.goto(url + '/projects')
   await b.page.getByText('Too many requests').waitFor()
