@@ -106,6 +106,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
     error = undefined
     const before = reload && again !== reloads ? undefined : (held.get(k) as Held<T> | undefined)
     reloads = again
+    if (!before) want = [0, 1] // it is shown from its start, once it is known how long it is
     list = before ?? fresh<T>()
     held.delete(k)
     held.set(k, list)
