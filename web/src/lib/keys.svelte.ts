@@ -39,7 +39,7 @@ function up(at: HTMLElement) {
 }
 
 export function keyboard() {
-  let went = 0
+  let went = -Infinity // when g was pressed
   const press = (e: KeyboardEvent) => {
     if (!session.user || session.expired) return
     if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === 'k') {
@@ -52,7 +52,7 @@ export function keyboard() {
     if (e.ctrlKey || e.metaKey || e.altKey || at.closest('input, select, textarea, dialog')) return
     const place = e.timeStamp - went < 1200 && placesOf(session.user).find((p) => p.go === e.key)
     if (place) {
-      went = 0
+      went = -Infinity
       navigate(place.href)
     } else if (e.key === 'g') went = e.timeStamp
     else if (e.key === 'j' || e.key === 'k') row(e.key === 'j' ? 1 : -1)
