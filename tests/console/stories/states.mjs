@@ -37,27 +37,26 @@ export async function too_many(b) {
 
 export async function server_error(b) {
   await signIn(b)
-  await b.page.route('**/api/v2.0/projects/team-07/repositories?*', refusal(500, 'disk on fire'))
+  await b.page.route('**/api/cove/v1/projects/team-07/repositories?*', refusal(500, 'disk on fire'))
   b.tolerate(500)
   await b.page.goto(url + '/projects/team-07')
   await heading(b, 'team-07') // one part fails, the others stand
   await b.page.getByText('disk on fire').waitFor()
   await b.page.getByText('request 7c1f-e09a').waitFor()
   await b.audit('server error')
-  await b.page.unroute('**/api/v2.0/projects/team-07/repositories?*')
+  await b.page.unroute('**/api/cove/v1/projects/team-07/repositories?*')
   await b.page.getByRole('button', { name: 'Try again' }).click()
   await b.page.getByRole('link', { name: 'service-00' }).waitFor()
 }
 
 // A right is taken away while the page is open.
 export async function forbidden(b) {
-  await admin('POST', '/api/v2.0/projects', { project_name: 'brief', metadata: { public: 'false' } })
-  await admin('POST', '/api/v2.0/projects/brief/members', { role_id: 3, member_user: { username: 'developer' } })
-  await signIn(b, 'developer', process.env.USER_PASSWORD, '/projects/brief')
-  await heading(b, 'brief')
-  await b.page.getByText('Nothing pushed yet').waitFor()
-  const members = await (await admin('GET', '/api/v2.0/projects/brief/members?entityname=developer')).json()
-  await admin('DELETE', `/api/v2.0/projects/brief/members/${members.find((m) => m.entity_name === 'developer').id}`)
+  await admin('POST', '/api/v2.0/projects/team-07/members', { role_id: 3, member_user: { username: 'developer' } })
+  await signIn(b, 'developer', process.env.USER_PASSWORD, '/projects/team-07')
+  await heading(b, 'team-07')
+  await b.page.getByRole('link', { name: 'service-00' }).waitFor()
+  const members = await (await admin('GET', '/api/v2.0/projects/team-07/members?entityname=developer')).json()
+  await admin('DELETE', `/api/v2.0/projects/team-07/members/${members.find((m) => m.entity_name === 'developer').id}`)
   b.tolerate(403)
   await b.page.keyboard.press('/')
   await b.page.keyboard.type('x')
