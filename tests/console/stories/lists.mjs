@@ -50,23 +50,21 @@ export async function filter_back(b) {
 
 export async function by_keyboard(b) {
   await signIn(b)
-  await b.page.goto(url + '/projects')
-  await row(b, 'hub').waitFor()
-  const at = (name) => b.page.waitForFunction((name) => document.activeElement.textContent === name, name)
-  for (const [key, name] of [['j', 'hub'], ['j', 'library'], ['x', 'library'], ['j', 'secret'], ['x', 'secret'], ['k', 'library']]) {
+  await b.page.goto(url + '/projects?filter=team-0')
+  await row(b, 'team-00').waitFor()
+  const press = async (key, name) => {
     await b.page.keyboard.press(key)
-    await at(name)
+    await b.page.waitForFunction((name) => document.activeElement.textContent === name, name)
   }
+  for (const [key, name] of [['j', 'team-00'], ['j', 'team-01'], ['x', 'team-01'], ['j', 'team-02'], ['x', 'team-02'], ['k', 'team-01']]) await press(key, name)
   await b.page.getByRole('region', { name: '2 selected' }).waitFor()
   check((await chosen(b)) === 2, 'x chooses')
-  await b.page.keyboard.press('End')
-  await b.page.waitForFunction(() => document.activeElement.textContent === 'team-59')
-  await b.page.keyboard.press('Home')
-  await b.page.waitForFunction(() => document.activeElement.textContent === 'hub')
+  await press('End', 'team-09')
+  await press('Home', 'team-00')
   await b.page.keyboard.press('Escape')
-  await b.page.keyboard.press('j')
+  await press('j', 'team-01')
   await b.page.keyboard.press('Enter')
-  await heading(b, 'library')
+  await heading(b, 'team-01')
 }
 
 export async function project_parts(b) {
