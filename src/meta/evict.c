@@ -19,13 +19,16 @@ static const struct field row_fields[] = {
     FIELD(struct evict_row, held, 0, 0),   FIELDS_END,
 };
 
+#define PARTS                                                                                      \
+    " FROM artifact_child x JOIN artifact k ON k.id = x.child_id WHERE x.parent_id = a.id AND "    \
+    "k.state <> 1"
 /* CROSS JOIN: SQLite takes the tables in this order, so the index artifact_used gives the rows. */
 #define AGED(most)                                                                                 \
-    "SELECT a.id AS id, a.size AS size, a.digest AS digest, r.name AS repository, p.id AS "        \
-    "project_id, COALESCE(p.proxy_pins, '') AS pins, a.used_at AS used, " most                     \
-    "(a.used_at, COALESCE((SELECT max(" most "(k.pull_time, k.push_time)) FROM artifact_child x "  \
-    "JOIN artifact k ON k.id = x.child_id WHERE x.parent_id = a.id AND k.state <> 1), 0)) AS "     \
-    "last FROM artifact a CROSS JOIN repository r CROSS JOIN project p WHERE "                     \
+    "SELECT a.id AS id, a.size + CAST(COALESCE((SELECT sum(k.size)" PARTS "), 0) AS BIGINT) AS "   \
+    "size, a.digest AS digest, r.name AS repository, p.id AS project_id, "                         \
+    "COALESCE(p.proxy_pins, '') AS pins, a.used_at AS used, " most                                 \
+    "(a.used_at, COALESCE((SELECT max(" most "(k.pull_time, k.push_time))" PARTS "), 0)) AS last " \
+    "FROM artifact a CROSS JOIN repository r CROSS JOIN project p WHERE "                          \
     "(a.used_at, a.id) > ($2, $3) AND a.payload IS NOT NULL AND r.id = a.repository_id AND p.id "  \
     "= r.project_id AND p.registry_id IS NOT NULL AND ($1 = 0 OR p.id = $1) AND NOT EXISTS "       \
     "(SELECT 1 FROM artifact_child y WHERE y.child_id = a.id) ORDER BY a.used_at, a.id LIMIT $4"

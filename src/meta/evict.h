@@ -6,7 +6,8 @@
 
 /* An image (or index with children) of a proxy project that no index contains. */
 struct evict_row {
-    int64_t id, project_id, size;
+    int64_t id, project_id;
+    int64_t size; /* the most that it gives back, its children included */
     struct str repository, digest;
     struct str tags;       /* names between blanks */
     struct str pins;       /* the project's proxy_pins */
