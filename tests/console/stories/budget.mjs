@@ -1,6 +1,6 @@
 // What the console may cost. Times are medians of five on a machine four times slower behind 9 Mbit/s
 // and 60 ms, with nothing cached; sizes are what travels.
-import { check, everyPage, heading, settled, signIn, slack, url } from '../browser.mjs'
+import { check, everyPage, heading, settled, signIn, url, within } from '../browser.mjs'
 
 const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)]
 const kb = (n) => Math.round(n / 102.4) / 10
@@ -48,10 +48,8 @@ export async function first_view(b) {
   check(figures.css <= 20, `CSS: ${figures.css} KB`)
   check(figures.fonts <= 70, `fonts: ${figures.fonts} KB`)
   check(figures.shift <= 0.02, `the layout shifts by ${figures.shift}`)
-  // Beside other work these times say nothing about the console.
-  if (slack() > 1) return
-  check(figures.fcp <= 600, `something is painted after ${figures.fcp} ms: ${runs.map((r) => Math.round(r.fcp))}`)
-  check(figures.rows <= 900, `rows are there after ${figures.rows} ms: ${runs.map((r) => Math.round(r.rows))}`)
+  within(figures.fcp, 600, 'first paint')
+  within(figures.rows, 900, 'first rows')
 }
 
 export async function calls(b) {
