@@ -41,7 +41,7 @@ export async function artifact(b) {
   await b.page.getByLabel('Tag', { exact: true }).fill('stable')
   await b.page.getByRole('button', { name: 'Add the tag' }).click()
   await b.page.locator('.tag', { hasText: 'stable' }).waitFor()
-  await b.page.goto(url + '/projects/team-07/repositories/service-29')
+  await b.page.goto(url + '/projects/team-07/repositories/service-28')
   await b.page.locator('td a.main').click()
   await choose(b, 'Delete…')
   await b.page.getByText('Tags that go').waitFor()
