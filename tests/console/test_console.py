@@ -10,7 +10,7 @@ from stage import BROWSER, stories
 
 @pytest.mark.parametrize("file, story", stories())
 def test_story(stage, file, story):
-    stage.play(file, story)
+    print(stage.play(file, story))
 
 
 def test_files(stage):
