@@ -17,6 +17,7 @@
 #include "registry/ask.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -166,6 +167,7 @@ void flight_unref(struct flight *f)
     if (left)
         return;
     store_close(f->file);
+    fd_done(&f->stored.fd);
     hasher_free(f->hasher);
     free(f->ring);
     pthread_cond_destroy(&f->moved);
@@ -212,6 +214,7 @@ static struct flight *flight_new(struct flights *fs, const struct flight_want *w
     f->total = w->size;
     f->limit = w->limit;
     f->file_end = INT64_MAX;
+    f->stored.fd = -1;
     f->places[0] = place_copy(&f->mem, w->at);
     f->place_count = 1;
     f->endpoint = f->places[0]->access->endpoint;
@@ -350,8 +353,15 @@ static enum err pass_on(struct ctx *c, const struct flight *f)
     return fail(c, f->err, "%s", f->msg);
 }
 
+/* What the store had, for this caller. Under f->lock. */
+static enum err open_again(struct ctx *c, const struct flight *f, struct flight_stored *out)
+{
+    *out = (struct flight_stored){fcntl(f->stored.fd, F_DUPFD_CLOEXEC, 0), f->stored.size};
+    return out->fd >= 0 ? E_OK : fail(c, E_UNAVAILABLE, "no file descriptor is left");
+}
+
 /* Waits for the first answer. A flight in line for a leader is waited for, but not for ever. */
-static enum err await_answer(struct ctx *c, struct flight *f, bool *here)
+static enum err await_answer(struct ctx *c, struct flight *f, struct flight_stored *stored)
 {
     int64_t begun = clock_mono_ms();
     pthread_mutex_lock(&f->lock);
@@ -367,16 +377,21 @@ static enum err await_answer(struct ctx *c, struct flight *f, bool *here)
         pthread_cond_timedwait(&f->moved, &f->lock, &t);
         f->waiters--;
     }
-    enum err err = f->state == FLIGHT_FAILED ? pass_on(c, f) : E_OK;
-    *here = f->state == FLIGHT_HERE;
+    enum err err = E_OK;
+    if (f->state == FLIGHT_FAILED)
+        err = pass_on(c, f);
+    else if (f->state == FLIGHT_HERE)
+        err = open_again(c, f, stored);
     pthread_mutex_unlock(&f->lock);
     return err;
 }
 
-enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
-                     bool *led)
+enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out,
+                     struct flight_stored *stored, bool *led)
 {
     struct flights *fs = c->sv->flights;
+    *out = NULL;
+    *stored = (struct flight_stored){.fd = -1};
     for (int try = 0;; try++) {
         bool full;
         struct flight *f = find_or_wait(fs, w, led, &full);
@@ -390,8 +405,8 @@ enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight *
             return fail(c, E_UNAVAILABLE, "too many fetches are under way");
         }
         int64_t asked = f->endpoint.id;
-        enum err err = await_answer(c, f, here);
-        if (err == E_OK && !*here) {
+        enum err err = await_answer(c, f, stored);
+        if (err == E_OK && stored->fd < 0) {
             *out = f;
             return E_OK;
         }

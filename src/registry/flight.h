@@ -32,15 +32,22 @@ struct flight_want {
     int64_t most;  /* flights of the project at a time; 0 = no such limit */
 };
 
+/* Bytes that the store had. fd is the caller's to close, and stays good when they are evicted; -1:
+   there are none, a fetch is to be followed. */
+struct flight_stored {
+    int fd;
+    int64_t size;
+};
+
 /*
  * Joins the fetch of the digest under way or begins one, and waits for its first answer. On E_OK
- * *out holds a reference for flight_release. *here: the bytes are in the store and linked by now,
- * look there (*out is NULL). *led: this call began the fetch. Errors are the upstream's
+ * *out holds a reference for flight_release, or *out is NULL and *stored has the bytes, which are
+ * linked by now. *led: this call began the fetch. Errors are the upstream's
  * (E_BLOB_UNKNOWN, E_TOO_MANY, E_UPSTREAM, ...), E_UNAVAILABLE when no leader is free in 30 s,
  * E_TOO_MANY when the project had `most` flights for 30 s: who wants one more stands in a line.
  */
-enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out, bool *here,
-                     bool *led);
+enum err flight_join(struct ctx *c, const struct flight_want *w, struct flight **out,
+                     struct flight_stored *stored, bool *led);
 void flight_release(struct flight *f); /* NULL is fine */
 int64_t flight_size(struct flight *f); /* -1 = not known yet */
 int64_t flight_have(struct flight *f); /* bytes that are here */

@@ -31,7 +31,7 @@ enum flight_state {
     FLIGHT_STARTING, /* no answer from upstream yet */
     FLIGHT_FLOWING,
     FLIGHT_PROVEN, /* all bytes are here and the digest is right */
-    FLIGHT_HERE,   /* nothing was fetched: the store had it, it is linked */
+    FLIGHT_HERE,   /* nothing was fetched: the store had it, it is linked and open */
     FLIGHT_FAILED,
 };
 
@@ -69,6 +69,8 @@ struct flight {
     struct store_file *file; /* NULL: no file at all */
     int64_t file_end; /* bytes from here on are in the ring; INT64_MAX while all is in file */
     char *ring;       /* NULL until needed */
+
+    struct flight_stored stored; /* of HERE; closed with the last reference */
 
     /* the leader's own */
     struct str key, upload_id; /* in the leader's memory; empty = none */

@@ -81,8 +81,9 @@ static void learn_size(struct flight *f, int64_t size)
     pthread_mutex_unlock(&f->lock);
 }
 
-/* Does the store hold the blob (stored for another repository, or a moment ago)? Then it is linked.
-   A row whose bytes are gone is set aside, so that the fetch can replace it. */
+/* Does the store hold the blob (stored for another repository, or a moment ago)? Then it is linked,
+   and kept open for those who wait: a full cache may evict it at once. A row whose bytes are gone
+   is set aside, so that the fetch can replace it. */
 static bool is_here(struct ctx *c, struct flight *f)
 {
     struct blob b;
@@ -102,7 +103,11 @@ static bool is_here(struct ctx *c, struct flight *f)
             log_warn("flight", "cannot set blob %s aside: %s", f->digest.text, c->msg);
         return false;
     }
-    return b.state == STATE_ACTIVE && link_place(c, f->places[0], &b) == E_OK;
+    if (b.state != STATE_ACTIVE || link_place(c, f->places[0], &b) != E_OK)
+        return false;
+    f->stored = (struct flight_stored){fd, size};
+    fd = -1;
+    return true;
 }
 
 /* The upload row of a flight that a killed process left behind. */

@@ -27,7 +27,6 @@
 
 #define STEPS_MAX 8 /* of one pull's straight line; more is our bug */
 #define CLOCK_SLACK_S 60
-#define BOARD_TRIES 8
 #define QUEUE_MAX_S 2 /* a wish to wait so long is heeded instead of passed on */
 
 static int64_t number(struct str text, int64_t otherwise)
@@ -444,29 +443,6 @@ static bool is_known(struct ctx *c, const struct place *at, const struct digest 
     return true;
 }
 
-/* A flight found the bytes in the store, or has put them there. E_NOT_FOUND: they have been evicted
-   since, with their row or just before it. */
-static enum err from_store(struct ctx *c, const struct place *at, const struct digest *d,
-                           struct pulled_blob *out)
-{
-    CLEANUP(tx_end) struct tx tx = {0};
-    struct blob b;
-    TRY(tx_read(c, &tx));
-    TRY(blob_in_repository(c, at->access->project.project_id, at->repository, digest_str(d), &b));
-    tx_end(&tx);
-    int fd;
-    int64_t size;
-    if (store_read(c, b.phys_key, &fd, &size) != E_OK)
-        return E_NOT_FOUND;
-    *out = (struct pulled_blob){
-        .digest = str_dup(&c->mem, digest_str(d)),
-        .size = size,
-        .outcome = OUTCOME_HIT,
-        .body = {.kind = BODY_FILE, .fd = fd, .end = size},
-    };
-    return E_OK;
-}
-
 /* How many blobs the project fetches at once; 0: as many as it likes. */
 static int64_t line_of(const struct place *at)
 {
@@ -487,27 +463,6 @@ static enum err follow(struct ctx *c, const struct place *at, struct flight *f, 
     return E_OK;
 }
 
-/* A flight to follow in *f, or NULL and the stored bytes in *out. A full cache may evict what was
-   found or has arrived before it is opened; then it is looked for again, upstream in the end. */
-static enum err board(struct ctx *c, struct flight_want *w, struct flight **f, bool *led,
-                      struct pulled_blob *out)
-{
-    enum err err = E_NOT_FOUND;
-    for (int i = 0; err == E_NOT_FOUND && i < BOARD_TRIES; i++) {
-        bool here;
-        TRY(flight_join(c, w, f, &here, led));
-        if (!here)
-            return E_OK;
-        *f = NULL;
-        err = from_store(c, w->at, w->digest, out);
-        w->most = line_of(w->at);
-    }
-    if (err != E_NOT_FOUND)
-        return err;
-    c->retry_after = 1;
-    return fail(c, E_UNAVAILABLE, "blob %s is evicted as often as it arrives", w->digest->text);
-}
-
 /* stored: it only has to be linked, so it stands in no line. */
 static enum err fly(struct ctx *c, const struct place *at, const struct digest *d, int64_t size,
                     bool stored, int64_t from, struct pulled_blob *out)
@@ -520,15 +475,23 @@ static enum err fly(struct ctx *c, const struct place *at, const struct digest *
         .most = stored ? 0 : line_of(at),
     };
     struct flight *f;
+    struct flight_stored here;
     bool led;
-    enum err err = board(c, &w, &f, &led, out);
+    enum err err = flight_join(c, &w, &f, &here, &led);
     if (err != E_OK) {
         condition_absent_note(conditions_of(c), upstream(at), at->repository, digest_str(d),
                               led ? err : E_OK);
         return err;
     }
-    if (!f)
+    if (here.fd >= 0) {
+        *out = (struct pulled_blob){
+            .digest = str_dup(&c->mem, digest_str(d)),
+            .size = here.size,
+            .outcome = OUTCOME_HIT,
+            .body = {.kind = BODY_FILE, .fd = here.fd, .end = here.size},
+        };
         return E_OK;
+    }
     struct source *source = NULL;
     /* An empty body is complete with its head: nothing of it can be held back. */
     if (flight_size(f) == 0 || (from > 0 && str_eq(c->sv->settings->proxy_range, S("wait"))))

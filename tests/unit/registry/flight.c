@@ -171,7 +171,10 @@ static void *client_run(void *arg)
         .at = &h->place, .digest = &h->up.digest, .size = h->up.chunked ? -1 : (int64_t)h->up.size};
     struct flight *f = NULL;
     struct source *s = NULL;
-    t->err = flight_join(&c, &w, &f, &t->here, &t->led);
+    struct flight_stored stored;
+    t->err = flight_join(&c, &w, &f, &stored, &t->led);
+    t->here = stored.fd >= 0;
+    fd_done(&stored.fd);
     if (t->err == E_OK && f) {
         t->err = flight_source(&c, f, t->from, &s);
         int64_t size = flight_size(f);
