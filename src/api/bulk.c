@@ -167,12 +167,7 @@ static enum err queue(struct call *r, enum bulk_action action, const struct strs
         .repository = r->place.repository,
         .params = params_of(c, action, items),
     };
-    {
-        CLEANUP(tx_end) struct tx tx = {0};
-        TRY(tx_begin(c, &tx));
-        TRY(job_insert(c, &job));
-        TRY(tx_commit(&tx));
-    }
+    TRY(job_queue(c, &job));
     return reply_job(r, job.id);
 }
 

@@ -5,6 +5,7 @@
 #include "api/cache_api.h"
 #include "api/harbor.h"
 #include "meta/overview.h"
+#include "registry/gc.h"
 #include "registry/ledger.h"
 
 static const struct field ledger_fields[] = {
@@ -98,7 +99,7 @@ const struct route cove_routes[] = {
     {HTTP_GET, "/storage", "getStorage", SYSTEM(SYSTEM_VOLUMES, READ), NO_BODY, get_storage, 0,
      .reply = GIVES(storage_view_fields)},
     {HTTP_POST, "/storage/gc", "startGarbageCollection", SYSTEM(GARBAGE_COLLECTION, CREATE),
-     BODY(struct gc_req, gc_req_fields), start_gc, 0, .reply = GIVES(job_view_fields)},
+     BODY(struct gc_params, gc_params_fields), start_gc, 0, .reply = GIVES(job_view_fields)},
     {HTTP_GET, "/settings", "listSettings", SYSTEM(CONFIGURATION, READ), NO_BODY, get_settings, 0,
      .reply = GIVES_LIST(setting_fields)},
     {HTTP_GET, "/jobs", "listJobs", SYSTEM(JOBSERVICE_MONITOR, LIST), NO_BODY, list_jobs, 0,

@@ -44,11 +44,6 @@ struct job_query {
     int64_t cursor, page_size;
 };
 extern const struct field job_query_fields[];
-struct gc_req {
-    bool dry_run;
-    int64_t grace_s;
-};
-extern const struct field gc_req_fields[];
 
 project_finder job_of_path;
 handler get_settings, list_jobs, list_project_jobs, get_job, stop_job, get_storage, start_gc;

@@ -15,12 +15,6 @@
 #define PROJECTS_MAX 100
 #define GRACE_MAX_S (INT64_C(366) * 86400)
 
-const struct field gc_req_fields[] = {
-    FIELD(struct gc_req, dry_run, 0, 0),
-    FIELD(struct gc_req, grace_s, 0, 0),
-    FIELDS_END,
-};
-
 struct storage_view {
     int64_t disk_total, disk_free, grace_s, interval_s;
     struct storage_totals t;
@@ -66,23 +60,18 @@ enum err get_storage(struct call *r)
 enum err start_gc(struct call *r)
 {
     struct ctx *c = r->c;
-    const struct gc_req *req = r->body;
-    bool given = field_seen(gc_req_fields, "grace_s", r->seen);
+    const struct gc_params *req = r->body;
+    bool given = field_seen(gc_params_fields, "grace_s", r->seen);
     if (given && (req->grace_s < 0 || req->grace_s > GRACE_MAX_S))
         return fail(c, E_BAD_REQUEST, "grace_s is seconds, 0 to %lld", (long long)GRACE_MAX_S);
-    struct gc_req params = {req->dry_run, given ? req->grace_s : c->sv->settings->gc_grace_s};
+    struct gc_params params = {req->dry_run, given ? req->grace_s : c->sv->settings->gc_grace_s};
     CLEANUP(buf_release) struct buf b = {0};
     struct json_out j = {.out = &b};
-    fields_encode(&j, &c->mem, gc_req_fields, &params);
+    fields_encode(&j, &c->mem, gc_params_fields, &params);
     struct job job = {.kind = S("gc"),
                       .lock_key = S("gc"),
                       .actor = c->actor,
                       .params = {str_dup(&c->mem, buf_view(&b))}};
-    {
-        CLEANUP(tx_end) struct tx tx = {0};
-        TRY(tx_begin(c, &tx));
-        TRY(job_insert(c, &job));
-        TRY(tx_commit(&tx));
-    }
+    TRY(job_queue(c, &job));
     return reply_job(r, job.id);
 }

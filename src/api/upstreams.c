@@ -334,23 +334,15 @@ enum err start_refresh(struct call *r)
 {
     struct ctx *c = r->c;
     struct job job = {.kind = S("refresh"), .lock_key = S("refresh"), .actor = c->actor};
-    {
-        CLEANUP(tx_end) struct tx tx = {0};
-        TRY(tx_begin(c, &tx));
-        enum err e = job_insert(c, &job);
-        if (e != E_CONFLICT)
-            TRY(e);
-        if (e == E_OK)
-            TRY(tx_commit(&tx));
-    }
-    if (!job.id) {
+    enum err e = job_queue(c, &job);
+    if (e == E_CONFLICT) {
         CLEANUP(tx_end) struct tx tx = {0};
         refresh_ask();
         TRY(tx_read(c, &tx));
-        enum err e = job_by_lock(c, job.lock_key, &job);
+        e = job_by_lock(c, job.lock_key, &job);
         if (e == E_NOT_FOUND) /* it ended meanwhile */
             return reply_empty(r, 202);
-        TRY(e);
     }
+    TRY(e);
     return reply_job(r, job.id);
 }

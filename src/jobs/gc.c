@@ -9,17 +9,6 @@
 #include "registry/gc.h"
 #include "rule/settings.h"
 
-struct gc_params {
-    bool dry_run;
-    int64_t grace_s;
-};
-
-static const struct field gc_params_fields[] = {
-    FIELD(struct gc_params, dry_run, 0, 0),
-    FIELD(struct gc_params, grace_s, 0, 0),
-    FIELDS_END,
-};
-
 struct gc_result {
     int64_t blobs, bytes, condemned;
     bool dry_run;

@@ -70,10 +70,7 @@ static enum err sweep_seen(struct ctx *c)
 static enum err queue(struct ctx *c, const char *kind)
 {
     struct job job = {.kind = str_of(kind), .lock_key = str_of(kind), .actor = c->actor};
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(c, &tx));
-    TRY(job_insert(c, &job));
-    return tx_commit(&tx);
+    return job_queue(c, &job);
 }
 
 static enum err queue_one(struct ctx *c, const char *kind)

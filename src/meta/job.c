@@ -77,9 +77,11 @@ static struct str json(struct raw_json j, const char *otherwise)
     return j.text.n ? j.text : str_of(otherwise);
 }
 
-enum err job_insert(struct ctx *c, struct job *job)
+enum err job_queue(struct ctx *c, struct job *job)
 {
     int64_t id;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
     TRY(sql_i64(c, &insert,
                 ARGS(A_S(job->kind), A_I(job->project_id), A_S(text(job->repository)),
                      A_S(text(job->actor)), A_S(json(job->params, "{}")), A_S(text(job->lock_key)),
@@ -87,7 +89,7 @@ enum err job_insert(struct ctx *c, struct job *job)
                 &id));
     if (id) {
         job->id = id;
-        return E_OK;
+        return tx_commit(&tx);
     }
     struct job other = {0};
     enum err e = job_by_lock(c, job->lock_key, &other);

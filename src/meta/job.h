@@ -34,9 +34,10 @@ struct job {
 };
 extern const struct field job_fields[]; /* of rows */
 
-/* Queues one: kind, project_id, repository, actor, params, lock_key are read, id is set.
-   E_CONFLICT: another one with this lock_key is queued or running (c->msg says which). */
-enum err job_insert(struct ctx *c, struct job *job);
+/* Queues one, in a transaction of its own: kind, project_id, repository, actor, params, lock_key
+   are read, id is set. E_CONFLICT: another one with this lock_key is queued or running (c->msg says
+   which). */
+enum err job_queue(struct ctx *c, struct job *job);
 enum err job_by_id(struct ctx *c, int64_t id, struct job *out); /* E_NOT_FOUND */
 /* The one that is queued or running under this key. E_NOT_FOUND. */
 enum err job_by_lock(struct ctx *c, struct str lock_key, struct job *out);

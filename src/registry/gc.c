@@ -21,6 +21,12 @@
 #define STEP 200
 #define ROUNDS_MAX 100000
 
+const struct field gc_params_fields[] = {
+    FIELD(struct gc_params, dry_run, 0, 0),
+    FIELD(struct gc_params, grace_s, 0, 0),
+    FIELDS_END,
+};
+
 struct run {
     struct ctx *c;
     int64_t grace_s, pause_s;

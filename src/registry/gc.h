@@ -3,6 +3,7 @@
 #define REGISTRY_GC_H
 
 #include "base/ctx.h"
+#include "base/field.h"
 
 /* Lines of progress for a terminal; NULL is fine. */
 typedef void progress_fn(void *arg, struct str line);
@@ -17,6 +18,13 @@ struct gc_watch {
     bool (*step)(void *arg, const struct gc_report *so_far);
     void *arg;
 };
+/* What a run as a job is asked for; a dry run only counts. */
+struct gc_params {
+    bool dry_run;
+    int64_t grace_s;
+};
+extern const struct field gc_params_fields[];
+
 #define GC_PAUSE_S 600 /* between condemning and deleting; 0 with grace 0 */
 /* grace_s: minimum age of candidates. Safe at any grace for referenced blobs and leased pushes.
    watch may be NULL. */
