@@ -22,6 +22,14 @@
 #define SHARERS_MAX 20
 #define REASONS_MAX 256
 
+/* The artifact of the path, in a read transaction for all that is told of it. */
+static enum err begin(struct call *r, struct tx *tx, struct artifact *out)
+{
+    struct repository repo;
+    TRY(tx_read(r->c, tx));
+    return artifact_here(r, call_param(r, "digest"), &repo, out);
+}
+
 /* ---- the graph ------------------------------------------------------------------------------ */
 
 struct graph_node {
@@ -165,7 +173,7 @@ static enum err draw_above(struct ctx *c, struct graph *g, const struct artifact
     return E_OK;
 }
 
-enum err graph_read(struct ctx *c, const struct artifact *a, struct graph *out)
+static enum err graph_read(struct ctx *c, const struct artifact *a, struct graph *out)
 {
     struct list below, edges;
     TRY(kin_below(c, a->id, GRAPH_MAX, &below, &edges));
@@ -182,12 +190,10 @@ enum err graph_read(struct ctx *c, const struct artifact *a, struct graph *out)
 
 enum err artifact_graph(struct call *r)
 {
-    struct repository repo;
     struct artifact a;
     struct graph g;
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(r->c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(begin(r, &tx, &a));
     TRY(graph_read(r->c, &a, &g));
     tx_end(&tx);
     return reply_json(r, 200, graph_fields, &g);
@@ -266,7 +272,7 @@ static void fill_layers(struct ctx *c, const struct manifest *m, const struct li
     *out = (struct list){views, m->layer_count};
 }
 
-enum err layers_read(struct call *r, const struct artifact *a, struct layers_view *out)
+static enum err layers_read(struct call *r, const struct artifact *a, struct layers_view *out)
 {
     struct ctx *c = r->c;
     struct manifest_row row;
@@ -279,7 +285,7 @@ enum err layers_read(struct call *r, const struct artifact *a, struct layers_vie
     return E_OK;
 }
 
-enum err layers_finish(struct call *r, struct layers_view *v)
+static enum err layers_finish(struct call *r, struct layers_view *v)
 {
     struct ctx *c = r->c;
     struct manifest m;
@@ -299,12 +305,10 @@ enum err layers_finish(struct call *r, struct layers_view *v)
 
 enum err artifact_layers(struct call *r)
 {
-    struct repository repo;
     struct artifact a;
     struct layers_view v;
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(r->c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(begin(r, &tx, &a));
     TRY(layers_read(r, &a, &v));
     tx_end(&tx);
     TRY(layers_finish(r, &v));
@@ -405,7 +409,7 @@ static enum err ask_family(struct ctx *c, const struct artifact *a, struct why_k
     return E_OK;
 }
 
-enum err why_kept_read(struct call *r, const struct artifact *a, struct why_kept *out)
+static enum err why_kept_read(struct call *r, const struct artifact *a, struct why_kept *out)
 {
     struct ctx *c = r->c;
     const struct project *p = &r->access.project;
@@ -429,12 +433,10 @@ enum err why_kept_read(struct call *r, const struct artifact *a, struct why_kept
 
 enum err artifact_why_kept(struct call *r)
 {
-    struct repository repo;
     struct artifact a;
     struct why_kept w;
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(r->c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(begin(r, &tx, &a));
     TRY(why_kept_read(r, &a, &w));
     tx_end(&tx);
     return reply_json(r, 200, why_kept_fields, &w);
@@ -469,15 +471,13 @@ const struct field artifact_overview_fields[] = {
 
 enum err artifact_overview(struct call *r)
 {
-    struct repository repo;
     struct artifact a;
     struct overview v = {.project = r->access.project.name,
                          .project_id = r->access.project.project_id,
                          .proxy = r->access.project.registry_id != 0,
                          .upstream = r->access.endpoint.url};
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(r->c, &tx));
-    TRY(artifact_here(r, call_param(r, "digest"), &repo, &a));
+    TRY(begin(r, &tx, &a));
     TRY(artifact_rows_fill(r->c, &a, 1, &v.artifact));
     TRY(graph_read(r->c, &a, &v.graph));
     TRY(layers_read(r, &a, &v.layers));

@@ -43,13 +43,8 @@ struct why_kept {
 extern const struct field artifact_row_view[], graph_fields[], layers_view_fields[],
     why_kept_fields[], artifact_overview_fields[], comparison_fields[];
 
-/* Inside a read transaction. Rows: for all n at once. */
+/* Inside a read transaction, for all n at once. */
 enum err artifact_rows_fill(struct ctx *c, const struct artifact *a, size_t n,
                             struct artifact_row *rows);
-enum err graph_read(struct ctx *c, const struct artifact *a, struct graph *out);
-enum err why_kept_read(struct call *r, const struct artifact *a, struct why_kept *out);
-/* Layers in two steps: rows inside a transaction, the configuration's file outside of it. */
-enum err layers_read(struct call *r, const struct artifact *a, struct layers_view *out);
-enum err layers_finish(struct call *r, struct layers_view *v);
 
 #endif

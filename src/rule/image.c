@@ -84,7 +84,7 @@ static void add_keys(struct builder *b, json_t *o, const char *key, const char *
     }
 }
 
-struct str image_platform(struct arena *mem, const json_t *platform)
+static struct str image_platform(struct arena *mem, const json_t *platform)
 {
     struct str os, arch, variant = NO_STR;
     if (!json_get_str(platform, "os", &os) || !json_get_str(platform, "architecture", &arch) ||

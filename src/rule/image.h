@@ -35,7 +35,6 @@ enum err image_config_parse(struct ctx *c, struct str text, struct image_config 
 
 /* "os/architecture/variant" of a platform object (of a descriptor, or a configuration's root);
    empty when it says no os or no architecture. BuildKit's attestations have "unknown/unknown". */
-struct str image_platform(struct arena *mem, const json_t *platform);
 struct str image_platform_text(struct ctx *c, struct raw_json platform);
 
 /* The step that made the n-th layer (from 0); NULL when the history does not say. */
