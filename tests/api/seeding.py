@@ -16,6 +16,16 @@ def run_sql(server, script):
     db.close()
 
 
+def limit_uses(registry, limit, uses):
+    """What is noted of an upstream's pull limit. uses: (at in seconds, project, repository, principal,
+    pulls, remaining or -1 where the upstream did not say)."""
+    return "".join(
+        "INSERT INTO upstream_use(span, at, endpoint_id, project_id, repository, principal, pulls, remaining, "
+        f"limit_pulls) VALUES(60, {at * 10**6}, {registry}, {project}, '{repository}', '{principal}', {pulls}, "
+        f"{remaining}, {limit if remaining >= 0 else -1}) ON CONFLICT DO NOTHING;"
+        for at, project, repository, principal, pulls, remaining in uses)
+
+
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
 
 

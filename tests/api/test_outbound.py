@@ -1,14 +1,13 @@
 """Talking to strangers: whom the server connects to, what it tells them, how much it believes.
 Tests carry the id of their row in the catalogue of abuse (S01-S09)."""
 import base64
-import json
 import os
 import socket
 
 import pytest
 
 from proxied import Puller, config, eventually, proxy_of
-from upstream import OCI_MANIFEST, Upstream, digest_of
+from upstream import Upstream, digest_of
 
 LOOPBACK = "127.0.0.0/8"
 
@@ -281,19 +280,10 @@ def test_S06_through_the_configured_proxy(start, upstream, tmp_path):
 
 def test_S07_urls_in_manifests_are_never_fetched(start, upstream):
     up, trap = upstream(), upstream(host="127.0.0.3")
-    config_blob = b'{"architecture":"amd64","os":"windows"}'
     foreign = b"foreign layer"
     trap_url = f"{trap.url}/cdn/{digest_of(foreign)}"
     trap.blobs[digest_of(foreign)] = foreign
-    payload = json.dumps({
-        "schemaVersion": 2, "mediaType": OCI_MANIFEST,
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
-                   "digest": up.add_blob("x", config_blob), "size": len(config_blob)},
-        "layers": [{"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-                    "digest": digest_of(foreign), "size": len(foreign), "urls": [trap_url]}],
-        "annotations": {"org.opencontainers.image.url": trap_url,
-                        "io.goharbor.artifact.v1alpha1.icon": trap_url}}).encode()
-    up.put_manifest("x", "1", payload, OCI_MANIFEST)
+    payload = up.add_foreign_image("x", "1", foreign, trap_url)
     cove = start(proxy_of(up), COVE_OUTBOUND_ALLOW=LOOPBACK)
     puller = Puller(cove)
     assert puller.manifest("x", "1").body == payload

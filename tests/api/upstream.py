@@ -263,6 +263,21 @@ class Upstream:
         return Image(repo, tag, d, media, payload, body["config"]["digest"],
                      [x["digest"] for x in body["layers"]])
 
+    def add_foreign_image(self, repo, tag, layer, url):
+        """An image whose one layer is said to be at url alone, and whose annotations name it, too;
+        returns the manifest's bytes."""
+        config = b'{"architecture":"amd64","os":"windows"}'
+        payload = json.dumps({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
+                       "digest": self.add_blob(repo, config), "size": len(config)},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                        "digest": digest_of(layer), "size": len(layer), "urls": [url]}],
+            "annotations": {"org.opencontainers.image.url": url,
+                            "io.goharbor.artifact.v1alpha1.icon": url}}).encode()
+        self.put_manifest(repo, tag, payload, OCI_MANIFEST)
+        return payload
+
     def add_index(self, repo, tag, children, docker=False, platforms=None):
         """children: Images of this repository, one platform each."""
         media = DOCKER_LIST if docker else OCI_INDEX

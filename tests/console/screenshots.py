@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 import random
-import sqlite3
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ conftest = sys.modules["conftest"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(conftest)
 
 from proxied import Puller  # noqa: E402
+from seeding import limit_uses, run_sql  # noqa: E402
 from stage import chromium, stage  # noqa: E402
 from upstream import Upstream  # noqa: E402
 
@@ -29,21 +29,13 @@ IMAGES = ("library/nginx", "library/node", "library/postgres", "grafana/grafana"
 
 def past(server, registry, project):
     """Five hours of a limit that is used up, and who used it."""
-    database = next(pathlib.Path(server.data).rglob("*.db"))
     minute = int(time.time()) // 60 * 60
-    with contextlib.closing(sqlite3.connect(database)) as db, db:
-        def add(at, project, repository, principal, pulls, remaining):
-            db.execute("INSERT OR REPLACE INTO upstream_use(span, at, endpoint_id, project_id, repository, "
-                       "principal, pulls, remaining, limit_pulls) VALUES(60, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       (at * 10**6, registry, project, repository, principal, pulls, remaining,
-                        LIMIT if remaining >= 0 else -1))
-        for i in range(290):
-            left = 118 - i * 28 // 110 if i < 110 else 200 - (i - 110) * 138 // 180
-            add(minute - (290 - i) * 60, 0, "", "anonymous", 0, left)
-        for who, pulls in (("robot$ci-build", 71), ("anonymous", 38), ("robot$renovate", 14),
-                           ("robot$staging", 9), ("anna.koch", 4)):
-            for i in range(pulls):
-                add(minute - (2 + (i * 163) // pulls) * 60, project, "library/node", who, 1, -1)
+    uses = [(minute - (290 - i) * 60, 0, "", "anonymous", 0,
+             118 - i * 28 // 110 if i < 110 else 200 - (i - 110) * 138 // 180) for i in range(290)]
+    uses += [(minute - (2 + (i * 163) // pulls) * 60, project, "library/node", who, 1, -1)
+             for who, pulls in (("robot$ci-build", 71), ("anonymous", 38), ("robot$renovate", 14),
+                                ("robot$staging", 9), ("anna.koch", 4)) for i in range(pulls)]
+    run_sql(server, limit_uses(registry, LIMIT, uses))
 
 
 def fill(server, up):

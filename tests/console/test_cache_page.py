@@ -3,15 +3,14 @@ limit that falls to its floor and is refilled; an upstream that fails and comes 
 import contextlib
 import decimal
 import json
-import pathlib
 import shutil
-import sqlite3
 import time
 
 import pytest
 from conftest import Server
 from control import control
 from proxied import Puller, eventually
+from seeding import limit_uses, run_sql
 from stage import Stage, chromium, has_console
 from upstream import Upstream
 
@@ -123,23 +122,13 @@ def test_every_figure_adds_up(postgres):
 
 def past(server, registry):
     """An hour in which 16 pulls went, noted a minute each; by a robot, most of them."""
-    database = next(pathlib.Path(server.data).rglob("*.db"))
     minute = int(time.time()) // 60 * 60
-    with contextlib.closing(sqlite3.connect(database)) as db, db:
-        def add(at, project, repository, principal, pulls, remaining):
-            db.execute("INSERT INTO upstream_use(span, at, endpoint_id, project_id, repository, "
-                       "principal, pulls, remaining, limit_pulls) VALUES(60, ?, ?, ?, ?, ?, ?, ?, ?)",
-                       (at * 10**6, registry, project, repository, principal, pulls, remaining,
-                        LIMIT if remaining >= 0 else -1))
-        for i in range(56):
-            add(minute - (57 - i) * 60, 0, "", "anonymous", 0, 29 - i * 16 // 56)
-        for i in range(12):
-            add(minute - (40 - i) * 60, 2, "library/node", "robot$ci-build", 1, -1)
+    uses = [(minute - (57 - i) * 60, 0, "", "anonymous", 0, 29 - i * 16 // 56) for i in range(56)]
+    uses += [(minute - (40 - i) * 60, 2, "library/node", "robot$ci-build", 1, -1) for i in range(12)]
+    run_sql(server, limit_uses(registry, LIMIT, uses))
 
 
 def test_a_limit_that_runs_out(postgres):
-    if postgres:
-        pytest.skip("the past is written into an SQLite file")
     with hub(postgres, past) as (stage, puller):
         up = stage.up
         up.remaining = 13

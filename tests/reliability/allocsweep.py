@@ -8,19 +8,16 @@ import argparse
 import json
 import mmap
 import os
-import random
-import re
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from base64 import b64encode
 
-from harness import (MANIFEST, PASSWORD, ROOT, Client, Gone, NotStarted, Postgres, Server, binary,
+from harness import (PASSWORD, ROOT, Client, Gone, NotStarted, Postgres, Server, binary,
                      compiled, sha256)
-from ledger import ACKED, INTENT, Ledger
+from ledger import ACKED, Ledger
 from syscallsweep import Story
 
 sys.path.insert(0, os.path.join(ROOT, "tests/api"))

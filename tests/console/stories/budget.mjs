@@ -52,29 +52,27 @@ export async function first_view(b) {
   within(figures.rows, 900, 'first rows')
 }
 
+// A link of the page's own: the program stays.
+const follow = (b, path) =>
+  b.page.evaluate((p) => {
+    const a = document.createElement('a')
+    a.href = p
+    document.body.append(a)
+    a.click()
+    a.remove()
+  }, path)
+
 export async function calls(b) {
   await signIn(b)
   await settled(b)
   let asked = []
   b.page.on('request', (r) => new URL(r.url()).pathname.match(/^\/(api|service|v2)\//) && asked.push(new URL(r.url()).pathname))
   for (const [name, path] of Object.entries(await everyPage())) {
-    await b.page.evaluate((p) => {
-      const a = document.createElement('a')
-      a.href = p
-      document.body.append(a)
-      a.click()
-      a.remove()
-    }, '/nothing')
+    await follow(b, '/nothing')
     await heading(b, 'There is no such page')
     await settled(b)
     asked = []
-    await b.page.evaluate((p) => {
-      const a = document.createElement('a')
-      a.href = p
-      document.body.append(a)
-      a.click()
-      a.remove()
-    }, path)
+    await follow(b, path)
     await b.page.getByRole('heading', { level: 1, name: 'There is no such page' }).waitFor({ state: 'detached' })
     await settled(b)
     console.log(name, asked.length)

@@ -2,11 +2,10 @@
 import base64
 import contextlib
 import http.client
-import json
 import time
 
 from client import MANIFEST
-from upstream import OCI_MANIFEST, Upstream, digest_of
+from upstream import Upstream, digest_of
 
 from . import own
 from .world import Skip, case
@@ -173,16 +172,7 @@ def urls(world, check):
         foreign = b"foreign layer"
         target = f"{trap.url}/cdn/{digest_of(foreign)}"
         trap.blobs[digest_of(foreign)] = foreign
-        text = b'{"architecture":"amd64","os":"windows"}'
-        payload = json.dumps({
-            "schemaVersion": 2, "mediaType": OCI_MANIFEST,
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json",
-                       "digest": up.add_blob("x", text), "size": len(text)},
-            "layers": [{"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-                        "digest": digest_of(foreign), "size": len(foreign), "urls": [target]}],
-            "annotations": {"org.opencontainers.image.url": target,
-                            "io.goharbor.artifact.v1alpha1.icon": target}}).encode()
-        up.put_manifest("x", "1", payload, OCI_MANIFEST)
+        payload = up.add_foreign_image("x", "1", foreign, target)
         client, prefix = world.proxy(up)
         reply = get(client, f"/v2/{prefix}x/manifests/1")
         check(reply and reply.body == payload, "the manifest", reply)
