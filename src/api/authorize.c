@@ -7,11 +7,11 @@
  */
 #include "api/authorize.h"
 
-#include "api/access.h"
 #include "api/dispatch.h"
 #include "api/token.h"
 #include "base/codec.h"
 #include "net/address.h"
+#include "registry/access.h"
 #include "registry/mirror.h"
 #include "rule/name.h"
 #include "rule/settings.h"
@@ -283,6 +283,8 @@ enum err authorize_body(struct call *r)
     if (g->kind == GUARD_FOUND) {
         int64_t id = 0;
         TRY(g->find(r, &id));
+        if (id == FOUND_OWN)
+            return E_OK;
         return require_project(r, NO_STR, id);
     }
     if (g->kind != GUARD_IN_BODY)

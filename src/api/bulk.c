@@ -1,18 +1,20 @@
 /*
- * Deleting and untagging many at once. A dry run answers what would go and what would be refused;
- * without it the same becomes a job. What a query finds is found now and handed to the job by
- * name: nothing that comes later is deleted by surprise.
+ * Doing one thing to many. A dry run answers what would happen and what would be refused; without
+ * it the same becomes a job. What a query finds is found now and handed to the job by name: nothing
+ * that comes later is deleted by surprise.
  *
- * The action is in the path, because the right to do it is in the row.
+ * The action is in the path, because the right to do it is in the row. Of projects the row says
+ * only who may ask: each project is asked for by itself, and again when its turn comes.
  */
 #include "api/cove.h"
 #include "api/harbor.h"
 
 #include "meta/job.h"
+#include "meta/overview.h"
 #include "meta/repository.h"
 #include "registry/bulk.h"
 
-#include <string.h>
+#include <inttypes.h>
 
 #define REFUSED_SHOWN 100
 
@@ -44,6 +46,29 @@ const struct field bulk_repositories_fields[] = {
     FIELDS_END,
 };
 
+#define PROJECTS                                                                                   \
+    FIELD(struct bulk_projects_req, projects, 0, BULK_MAX),                                        \
+        FIELD(struct bulk_projects_req, q, 0, 4096),                                               \
+        FIELD(struct bulk_projects_req, dry_run, 0, 0)
+
+const struct field bulk_delete_projects_fields[] = {
+    PROJECTS,
+    FIELD(struct bulk_projects_req, contents, 0, 0),
+    FIELDS_END,
+};
+
+const struct field bulk_quota_fields[] = {
+    PROJECTS,
+    FIELD(struct bulk_projects_req, storage_limit, F_REQ, 0),
+    FIELDS_END,
+};
+
+const struct field bulk_visibility_fields[] = {
+    PROJECTS,
+    FIELD(struct bulk_projects_req, public, F_REQ, 0),
+    FIELDS_END,
+};
+
 static const struct field refusal_fields[] = {
     FIELD(struct bulk_refusal, item, 0, 0),
     FIELD(struct bulk_refusal, reason, 0, 0),
@@ -68,6 +93,28 @@ static const struct field preview_fields[] = {
     FIELD(struct preview, freed, 0, 0),
     FIELD(struct preview, refused_count, 0, 0),
     FIELD_LIST(struct preview, refused, 0, struct bulk_refusal, refusal_fields),
+    FIELDS_END,
+};
+
+struct projects_preview {
+    struct str action;
+    int64_t asked, going, repositories, artifacts, tags, size, freed, same, over, refused_count;
+    struct list refused;
+};
+
+static const struct field projects_preview_fields[] = {
+    FIELD(struct projects_preview, action, 0, 0),
+    FIELD(struct projects_preview, asked, 0, 0),
+    FIELD(struct projects_preview, going, 0, 0),
+    FIELD(struct projects_preview, repositories, 0, 0),
+    FIELD(struct projects_preview, artifacts, 0, 0),
+    FIELD(struct projects_preview, tags, 0, 0),
+    FIELD(struct projects_preview, size, 0, 0),
+    FIELD(struct projects_preview, freed, 0, 0),
+    FIELD(struct projects_preview, same, 0, 0),
+    FIELD(struct projects_preview, over, 0, 0),
+    FIELD(struct projects_preview, refused_count, 0, 0),
+    FIELD_LIST(struct projects_preview, refused, 0, struct bulk_refusal, refusal_fields),
     FIELDS_END,
 };
 
@@ -138,13 +185,29 @@ static enum err reply_preview(struct call *r, enum bulk_action action, const str
     return reply_json(r, 200, preview_fields, &p);
 }
 
-static struct raw_json params_of(struct ctx *c, enum bulk_action action, const struct strs *items)
+/* The job acts as whoever asked, who may lose a right meanwhile. change: NULL of what is inside a
+   project. */
+static struct raw_json params_of(struct call *r, enum bulk_action action, const struct strs *items,
+                                 const struct bulk_change *change)
 {
+    struct ctx *c = r->c;
     CLEANUP(buf_release) struct buf b = {0};
     struct json_out j = {.out = &b};
     put_open(&j, '{');
     put_key(&j, S("action"));
     put_str(&j, str_of(bulk_action_name(action)));
+    put_key(&j, S("by_robot"));
+    put_bool(&j, r->principal.kind == PRINCIPAL_ROBOT);
+    put_key(&j, S("by_id"));
+    put_i64(&j, r->principal.id);
+    if (change) {
+        put_key(&j, S("contents"));
+        put_bool(&j, change->contents);
+        put_key(&j, S("storage_limit"));
+        put_i64(&j, change->storage_limit);
+        put_key(&j, S("public"));
+        put_bool(&j, change->public);
+    }
     put_key(&j, S("items"));
     put_open(&j, '[');
     for (size_t i = 0; i < items->count; i++)
@@ -165,7 +228,7 @@ static enum err queue(struct call *r, enum bulk_action action, const struct strs
         .actor = c->actor,
         .project_id = project,
         .repository = r->place.repository,
-        .params = params_of(c, action, items),
+        .params = params_of(r, action, items, NULL),
     };
     TRY(job_queue(c, &job));
     return reply_job(r, job.id);
@@ -203,4 +266,104 @@ enum err bulk_untag(struct call *r)
 enum err bulk_delete_repositories(struct call *r)
 {
     return bulk(r, BULK_DELETE_REPOSITORIES);
+}
+
+/* ---- projects ------------------------------------------------------------------------------- */
+
+/* What the list of projects shows for the same q. */
+static enum err find_projects(struct call *r, const struct bulk_projects_req *req, struct strs *out)
+{
+    struct ctx *c = r->c;
+    struct list_query q = {0};
+    struct list rows = {0};
+    int64_t total = 0;
+    TRY(query_parse(c, req->q, &q));
+    q.page_size = 100;
+    out->items = arena_alloc(&c->mem, (BULK_MAX + 100) * sizeof *out->items);
+    out->count = 0;
+    for (q.page = 1; q.page == 1 || (q.page - 1) * q.page_size < total; q.page++) {
+        TRY(overview_projects(c, &r->principal, &q, &rows, &total));
+        if (total > BULK_MAX)
+            return too_many(c);
+        const struct project_overview *p = rows.items;
+        for (size_t i = 0; i < rows.count && out->count < BULK_MAX; i++)
+            out->items[out->count++] = p[i].name;
+        if (!rows.count)
+            break;
+    }
+    return E_OK;
+}
+
+static enum err reply_projects_preview(struct call *r, enum bulk_action action,
+                                       const struct bulk_plan *plan)
+{
+    struct projects_preview p = {.action = str_of(bulk_action_name(action)),
+                                 .asked = plan->asked,
+                                 .going = plan->going,
+                                 .repositories = plan->repositories,
+                                 .artifacts = plan->children,
+                                 .tags = plan->tags,
+                                 .size = plan->worth.size,
+                                 .freed = plan->worth.freed,
+                                 .same = plan->same,
+                                 .over = plan->over,
+                                 .refused_count = (int64_t)plan->refused.count,
+                                 .refused = plan->refused};
+    p.refused.count = size_min(p.refused.count, REFUSED_SHOWN);
+    return reply_json(r, 200, projects_preview_fields, &p);
+}
+
+/* One at a time of each who asks. */
+static enum err queue_projects(struct call *r, enum bulk_action action, const struct strs *items,
+                               const struct bulk_change *change)
+{
+    struct ctx *c = r->c;
+    struct job job = {
+        .kind = S("bulk"),
+        .lock_key = str_fmt(&c->mem, "bulk:by:%.*s", STR(c->actor)),
+        .actor = c->actor,
+        .params = params_of(r, action, items, change),
+    };
+    TRY(job_queue(c, &job));
+    return reply_job(r, job.id);
+}
+
+static enum err bulk_projects(struct call *r, enum bulk_action action)
+{
+    struct ctx *c = r->c;
+    const struct bulk_projects_req *req = r->body;
+    struct strs names = req->projects;
+    struct bulk_change change = {req->contents, req->storage_limit, req->public};
+    struct bulk_plan plan;
+    bool asked = field_seen(r->route->body.fields, "q", r->seen);
+    if (!asked && !names.count)
+        return fail(c, E_BAD_REQUEST, "nothing is named, and there is no q");
+    if (action == BULK_QUOTA && change.storage_limit != -1 &&
+        (change.storage_limit <= 0 || change.storage_limit > STORAGE_MAX))
+        return fail(c, E_BAD_REQUEST, "storage_limit: expected -1 or 1 to %" PRId64 " bytes",
+                    STORAGE_MAX);
+    {
+        CLEANUP(tx_end) struct tx tx = {0};
+        TRY(tx_read(c, &tx));
+        if (!names.count)
+            TRY(find_projects(r, req, &names));
+        TRY(bulk_look_at_projects(c, &r->principal, action, &change, &names, &plan));
+    }
+    return req->dry_run ? reply_projects_preview(r, action, &plan)
+                        : queue_projects(r, action, &names, &change);
+}
+
+enum err bulk_delete_projects(struct call *r)
+{
+    return bulk_projects(r, BULK_DELETE_PROJECTS);
+}
+
+enum err bulk_quota(struct call *r)
+{
+    return bulk_projects(r, BULK_QUOTA);
+}
+
+enum err bulk_visibility(struct call *r)
+{
+    return bulk_projects(r, BULK_VISIBILITY);
 }

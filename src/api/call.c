@@ -5,12 +5,12 @@
  */
 #include "api/call.h"
 
-#include "api/access.h"
 #include "api/accesslog.h"
 #include "api/dispatch.h"
 #include "base/codec.h"
 #include "base/heap.h"
 #include "meta/list.h"
+#include "registry/access.h"
 #include "rule/settings.h"
 
 #include <assert.h>

@@ -115,9 +115,17 @@ struct bulk_req {
     struct bulk_filter *query;
     bool dry_run;
 };
-extern const struct field bulk_delete_fields[], bulk_untag_fields[], bulk_repositories_fields[];
+struct bulk_projects_req {
+    struct strs projects;
+    struct str q; /* as the list of projects takes it; instead of projects */
+    bool dry_run, contents, public;
+    int64_t storage_limit;
+};
+extern const struct field bulk_delete_fields[], bulk_untag_fields[], bulk_repositories_fields[],
+    bulk_delete_projects_fields[], bulk_quota_fields[], bulk_visibility_fields[];
 
-handler bulk_delete, bulk_untag, bulk_delete_repositories;
+handler bulk_delete, bulk_untag, bulk_delete_repositories, bulk_delete_projects, bulk_quota,
+    bulk_visibility;
 
 /* ---- our own description of all this: openapi.c --------------------------------------------- */
 

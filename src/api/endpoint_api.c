@@ -10,6 +10,7 @@
 
 #include "peer/oci.h"
 #include "peer/vendor.h"
+#include "registry/projects.h"
 
 #include <inttypes.h>
 
@@ -348,7 +349,7 @@ static enum err check_projects(struct call *r, const struct endpoint *e)
         struct list page;
         TRY(project_list(c, &f, &q, &page, &total));
         for (size_t i = 0; i < page.count; i++)
-            TRY(project_check_exposure(r, (const struct project *)page.items + i, e));
+            TRY(project_check_exposure(c, (const struct project *)page.items + i, e));
     } while (q.page++ * 100 < total);
     return E_OK;
 }

@@ -229,9 +229,6 @@ struct str *metadata_slot(struct metadata *m, struct str key);
    are dropped, as Harbor does. Declared fields of a declared project: E_CONFLICT. */
 enum err metadata_apply(struct call *r, const struct metadata *m, struct project *p);
 void metadata_of(const struct project *p, struct metadata *out);
-/* A public proxy project must not hand out what its endpoint's credential can read, unless its
-   metadata says so: E_PRECONDITION. */
-enum err project_check_exposure(struct call *r, const struct project *p, const struct endpoint *e);
 /* The call's repository, and an artifact of it by tag or digest; E_NOT_FOUND in words, also while
    its manifest is not here. Inside a transaction. */
 struct artifact;
@@ -244,8 +241,6 @@ void registry_view_of(struct arena *a, const struct endpoint *e, struct registry
 void repository_view_of(struct arena *a, const struct repository *row, struct repository_view *out);
 void project_view_of(struct call *r, const struct project *p, const struct i64s *roles,
                      struct project_view *out);
-/* Takes what system robots may in a project of this name: another project may get it one day. */
-enum err robots_forget_project(struct ctx *c, struct str name);
 /* "robot$" and the stored name. */
 struct str robot_full_name(struct call *r, struct str stored);
 

@@ -1,8 +1,8 @@
 /*
  * Jobs as people see them: what runs, what ran, how far it is and what it could not do. Jobs of a
  * project are shown to whoever may change its repositories, those of the system to who may see its
- * jobs. How long it still takes is reckoned from what is done so far, and not said before anything
- * is.
+ * jobs, and what is done to many projects to who asked for it. How long it still takes is reckoned
+ * from what is done so far, and not said before anything is.
  */
 #include "api/cove.h"
 
@@ -60,7 +60,8 @@ enum err job_of_path(struct call *r, int64_t *project_id)
 {
     struct job job;
     TRY(find_job(r, &job));
-    *project_id = job.project_id;
+    bool own = str_eq(job.kind, S("bulk")) && str_eq(job.actor, r->c->actor);
+    *project_id = !job.project_id && own ? FOUND_OWN : job.project_id;
     return E_OK;
 }
 

@@ -8,6 +8,7 @@
  */
 #include "api/harbor.h"
 
+#include "registry/projects.h"
 #include "rule/evict.h"
 #include "rule/glob.h"
 #include "rule/hold.h"
@@ -226,7 +227,7 @@ static enum err change_key(struct call *r, const struct metadata *body, struct s
     TRY(metadata_apply(r, body, &p));
     if (p.registry_id)
         TRY(endpoint_by_id(c, p.registry_id, &e));
-    TRY(project_check_exposure(r, &p, &e));
+    TRY(project_check_exposure(c, &p, &e));
     TRY(project_update(c, &p));
     TRY(tx_commit(&tx));
     return reply_empty(r, 200);

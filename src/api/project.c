@@ -7,12 +7,13 @@
  */
 #include "api/harbor.h"
 
-#include "api/access.h"
 #include "meta/member.h"
 #include "meta/repository.h"
 #include "meta/store.h"
 #include "peer/vendor.h"
+#include "registry/access.h"
 #include "registry/declared.h"
+#include "registry/projects.h"
 #include "rule/name.h"
 #include "rule/settings.h"
 
@@ -226,15 +227,6 @@ enum err get_project(struct call *r)
     return reply_json(r, 200, project_view_fields, &view);
 }
 
-static struct str why_not_deletable(const struct project *p)
-{
-    if (p->declared)
-        return S("the project is declared in cove.yml");
-    if (p->repo_count)
-        return S("the project contains repositories, can not be deleted");
-    return NO_STR;
-}
-
 enum err get_project_deletable(struct call *r)
 {
     struct project p;
@@ -242,7 +234,7 @@ enum err get_project_deletable(struct call *r)
     TRY(tx_read(r->c, &tx));
     TRY(project_of_path(r, &p));
     tx_end(&tx);
-    struct project_deletable answer = {.message = why_not_deletable(&p)};
+    struct project_deletable answer = {.message = project_why_kept(&p)};
     answer.deletable = answer.message.n == 0;
     return reply_json(r, 200, project_deletable_fields, &answer);
 }
@@ -281,19 +273,6 @@ enum err get_project_summary(struct call *r)
 
 /* ---- writing ----------------------------------------------------------------------------------
  */
-
-enum err project_check_exposure(struct call *r, const struct project *p, const struct endpoint *e)
-{
-    bool credential = e->access_key.n || e->access_secret.n;
-    if (!p->registry_id || !p->is_public || !credential ||
-        str_eq(p->public_with_credentials, S("true")))
-        return E_OK;
-    return fail(r->c, E_PRECONDITION,
-                "project %.*s would give everybody what the credential of registry %.*s can read; "
-                "a system admin may allow it by setting its metadata public_with_credentials to "
-                "true",
-                STR(p->name), STR(e->name));
-}
 
 static enum err check_storage(struct ctx *c, int64_t limit)
 {
@@ -343,7 +322,7 @@ static enum err insert_project(struct call *r, struct project *p)
     struct endpoint endpoint = {0};
     if (p->registry_id)
         TRY(check_endpoint(c, p->registry_id, &endpoint));
-    TRY(project_check_exposure(r, p, &endpoint));
+    TRY(project_check_exposure(c, p, &endpoint));
     enum err e = project_insert(c, p);
     if (e == E_CONFLICT)
         return fail(c, e, "the project named %.*s already exists", STR(p->name));
@@ -418,7 +397,7 @@ enum err update_project(struct call *r)
         TRY(check_storage(c, body->storage_limit));
         p.storage_limit = body->storage_limit;
     }
-    TRY(project_check_exposure(r, &p, &r->access.endpoint));
+    TRY(project_check_exposure(c, &p, &r->access.endpoint));
     TRY(project_update(c, &p));
     TRY(tx_commit(&tx));
     return reply_empty(r, 200);
@@ -431,14 +410,7 @@ enum err delete_project(struct call *r)
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(project_of_path(r, &p));
-    struct str why = why_not_deletable(&p);
-    if (why.n)
-        return fail(c, p.declared ? E_CONFLICT : E_PRECONDITION, "%.*s", STR(why));
-    TRY(robots_forget_project(c, p.name));
-    enum err e = project_delete(c, p.project_id);
-    if (e == E_PRECONDITION)
-        return fail(c, e, "the project contains repositories, can not be deleted");
-    TRY(e);
+    TRY(project_remove(c, &p));
     TRY(tx_commit(&tx));
     return reply_empty(r, 200);
 }

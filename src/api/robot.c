@@ -278,35 +278,6 @@ static enum err encode_permissions(struct ctx *c, const struct list *l, struct r
     return E_OK;
 }
 
-static enum err forget(struct ctx *c, struct robot *robot, struct str name)
-{
-    struct list all;
-    size_t kept = 0;
-    TRY(decode_permissions(c, robot->permissions.text, &all));
-    struct robot_permission *p = all.items;
-    for (size_t i = 0; i < all.count; i++)
-        if (!str_eq(p[i].kind, S("project")) || !str_eq(p[i].namespace, name))
-            p[kept++] = p[i];
-    if (kept == all.count)
-        return E_OK;
-    all.count = kept;
-    TRY(encode_permissions(c, &all, &robot->permissions));
-    return robot_update(c, robot);
-}
-
-enum err robots_forget_project(struct ctx *c, struct str name)
-{
-    struct list_query q = {.page = 1, .page_size = 100};
-    int64_t total = 0;
-    do {
-        struct list page;
-        TRY(robot_list(c, 0, &q, &page, &total));
-        for (size_t i = 0; i < page.count; i++)
-            TRY(forget(c, (struct robot *)page.items + i, name));
-    } while (q.page++ * 100 < total);
-    return E_OK;
-}
-
 static enum err check_duration(struct ctx *c, int64_t days)
 {
     if (days != -1 && (days < 1 || days > DURATION_MAX))

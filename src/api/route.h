@@ -29,8 +29,10 @@ struct call; /* one request being handled: api/call.h */
 /*
  * Names the project to which the decoded body, the query or the row of the path belongs; 0 = the
  * system, whose permission res:act is then asked. Runs after decoding, outside of a transaction.
- * E_NOT_FOUND is passed on to whoever is logged in.
+ * E_NOT_FOUND is passed on to whoever is logged in. FOUND_OWN: it is the caller's own, and no
+ * further right is asked.
  */
+#define FOUND_OWN (-1)
 typedef enum err project_finder(struct call *r, int64_t *project_id);
 
 struct guard {

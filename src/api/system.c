@@ -5,8 +5,8 @@
  */
 #include "api/harbor.h"
 
-#include "api/access.h"
 #include "blob/store.h"
+#include "registry/access.h"
 #include "rule/settings.h"
 
 #include <inttypes.h>

@@ -4,12 +4,12 @@
  */
 #include "api/token.h"
 
-#include "api/access.h"
 #include "api/authorize.h"
 #include "api/dispatch.h"
 #include "base/codec.h"
 #include "base/crypt.h"
 #include "base/jwt.h"
+#include "registry/access.h"
 #include "registry/mirror.h"
 #include "rule/name.h"
 #include "rule/settings.h"

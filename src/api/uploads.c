@@ -3,12 +3,12 @@
  * another repository"). Bytes go from the socket to the session through one buffer; whatever
  * breaks, the session keeps the bytes that came, and the client asks where to go on.
  */
-#include "api/access.h"
 #include "api/authorize.h"
 #include "api/registry.h"
 #include "blob/upload.h"
 #include "meta/repository.h"
 #include "net/range.h"
+#include "registry/access.h"
 #include "registry/push.h"
 #include "rule/name.h"
 

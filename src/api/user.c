@@ -7,9 +7,9 @@
  */
 #include "api/harbor.h"
 
-#include "api/access.h"
 #include "base/crypt.h"
 #include "meta/member.h"
+#include "registry/access.h"
 #include "rule/name.h"
 
 #include <inttypes.h>

@@ -33,6 +33,14 @@ static const struct field worth_fields[] = {
     FIELDS_END,
 };
 
+static const struct field project_fields[] = {
+    FIELD(struct bulk_project, project_id, 0, 0),
+    FIELD(struct bulk_project, repositories, 0, 0),
+    FIELD(struct bulk_project, artifacts, 0, 0),
+    FIELD(struct bulk_project, tags, 0, 0),
+    FIELDS_END,
+};
+
 #define BY_DIGEST(texts)                                                                           \
     "SELECT a.id AS id, a.digest AS name FROM artifact a WHERE a.repository_id = $1 AND a.state "  \
     "<> 1 AND a.digest IN " texts " ORDER BY a.id"
@@ -72,6 +80,16 @@ static const struct field worth_fields[] = {
     "AS size, CAST(COALESCE(sum(CASE WHEN stays = 1 THEN 0 ELSE size END), 0) AS BIGINT) AS "      \
     "freed FROM piece"
 
+#define PROJECTS(ids)                                                                              \
+    "SELECT p.id AS project_id, (SELECT count(*) FROM repository r WHERE r.project_id = p.id) AS " \
+    "repositories, (SELECT count(*) FROM repository r JOIN artifact a ON a.repository_id = r.id "  \
+    "AND a.state <> 1 WHERE r.project_id = p.id) AS artifacts, (SELECT count(*) FROM repository "  \
+    "r JOIN tag t ON t.repository_id = r.id WHERE r.project_id = p.id) AS tags FROM project p "    \
+    "WHERE p.id IN " ids " ORDER BY p.id"
+#define INSIDE(ids)                                                                                \
+    "SELECT r.project_id AS id, r.name AS name FROM repository r WHERE r.project_id IN " ids       \
+    " ORDER BY r.project_id, r.name"
+
 STATEMENT by_digest = SQL2(BY_DIGEST(TEXTS_LITE("$2")), BY_DIGEST(TEXTS_PG("$2")));
 STATEMENT by_filter =
     SQL("SELECT a.id AS id, a.digest AS name FROM artifact a WHERE a.repository_id = $1 "
@@ -94,6 +112,9 @@ STATEMENT artifacts_in = SQL2("SELECT count(*) FROM artifact a WHERE a.state <> 
                               "a.repository_id IN " IDS_PG("$1"));
 STATEMENT tags_in = SQL2("SELECT count(*) FROM tag t WHERE t.repository_id IN " IDS_LITE("$1"),
                          "SELECT count(*) FROM tag t WHERE t.repository_id IN " IDS_PG("$1"));
+
+STATEMENT projects_hold = SQL2(PROJECTS(IDS_LITE("$1")), PROJECTS(IDS_PG("$1")));
+STATEMENT repositories_of = SQL2(INSIDE(IDS_LITE("$1")), INSIDE(IDS_PG("$1")));
 
 enum err bulk_by_digest(struct ctx *c, int64_t repository_id, const struct strs *digests,
                         struct list *out)
@@ -155,4 +176,16 @@ enum err bulk_worth_of_repositories(struct ctx *c, int64_t project_id, const int
     TRY(sql_row(c, &worth_all, ARGS(set, A_I(project_id)), worth_fields, out));
     TRY(sql_i64(c, &artifacts_in, ARGS(set), artifacts));
     return sql_i64(c, &tags_in, ARGS(set), tags);
+}
+
+enum err bulk_projects_hold(struct ctx *c, const int64_t *ids, size_t n, struct list *out)
+{
+    return sql_rows(c, &projects_hold, ARGS(ids_arg(c, ids, n)), project_fields,
+                    sizeof(struct bulk_project), out);
+}
+
+enum err bulk_repositories_of(struct ctx *c, const int64_t *ids, size_t n, struct list *out)
+{
+    return sql_rows(c, &repositories_of, ARGS(ids_arg(c, ids, n)), item_fields,
+                    sizeof(struct bulk_item), out);
 }

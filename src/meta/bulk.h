@@ -50,4 +50,13 @@ enum err bulk_worth_of(struct ctx *c, int64_t project_id, const int64_t *ids, si
 enum err bulk_worth_of_repositories(struct ctx *c, int64_t project_id, const int64_t *ids, size_t n,
                                     struct bulk_worth *out, int64_t *artifacts, int64_t *tags);
 
+struct bulk_project { /* what a project holds */
+    int64_t project_id, repositories, artifacts, tags;
+};
+/* Of those ids that are projects, by id. */
+enum err bulk_projects_hold(struct ctx *c, const int64_t *ids, size_t n, struct list *out);
+/* The repositories of projects: id is the project's; sorted by it and by name. */
+enum err bulk_repositories_of(struct ctx *c, const int64_t *ids, size_t n,
+                              struct list *out /* bulk_item */);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "meta/artifact.h"
 #include "meta/repository.h"
+#include "registry/access.h"
 #include "registry/delete.h"
 #include "rule/removal.h"
 
@@ -14,17 +15,33 @@
 
 #define FAMILY_MAX 50000
 
-static const char *const action_names[] = {"delete", "untag", "delete_repositories"};
+static const struct {
+    const char *name;
+    enum resource res;
+    enum action act;
+} actions[] = {
+    [BULK_DELETE] = {"delete", RES_ARTIFACT, ACT_DELETE},
+    [BULK_UNTAG] = {"untag", RES_TAG, ACT_DELETE},
+    [BULK_DELETE_REPOSITORIES] = {"delete_repositories", RES_REPOSITORY, ACT_DELETE},
+    [BULK_DELETE_PROJECTS] = {"delete_projects", RES_PROJECT, ACT_DELETE},
+    [BULK_QUOTA] = {"quota", RES_QUOTA, ACT_UPDATE},
+    [BULK_VISIBILITY] = {"visibility", RES_PROJECT, ACT_UPDATE},
+};
 
 const char *bulk_action_name(enum bulk_action a)
 {
-    return action_names[a];
+    return actions[a].name;
+}
+
+bool bulk_may(const struct principal *p, const struct project_access *project, enum bulk_action a)
+{
+    return access_may(p, a == BULK_QUOTA ? NULL : project, actions[a].res, actions[a].act);
 }
 
 bool bulk_action_named(struct str name, enum bulk_action *out)
 {
-    for (size_t i = 0; i < COUNT(action_names); i++)
-        if (str_eq(name, str_of(action_names[i]))) {
+    for (size_t i = 0; i < COUNT(actions); i++)
+        if (str_eq(name, str_of(actions[i].name))) {
             *out = (enum bulk_action)i;
             return true;
         }
@@ -225,6 +242,9 @@ enum err bulk_look(struct ctx *c, const struct place *at, enum bulk_action actio
     case BULK_DELETE: return look_at_artifacts(c, at, items, out);
     case BULK_UNTAG: return look_at_tags(c, at, items, out);
     case BULK_DELETE_REPOSITORIES: return look_at_repositories(c, at, items, out);
+    case BULK_DELETE_PROJECTS:
+    case BULK_QUOTA:
+    case BULK_VISIBILITY: break;
     }
     return fail(c, E_BAD_REQUEST, "no such action");
 }
@@ -240,6 +260,9 @@ enum err bulk_step(struct ctx *c, const struct place *at, enum bulk_action actio
         there.repository = step;
         e = delete_repository(c, &there);
         break;
+    case BULK_DELETE_PROJECTS:
+    case BULK_QUOTA:
+    case BULK_VISIBILITY: return fail(c, E_BAD_REQUEST, "not an action inside a project");
     }
     return e == E_MANIFEST_UNKNOWN || e == E_NAME_UNKNOWN ? E_OK : e;
 }

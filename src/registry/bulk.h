@@ -1,7 +1,7 @@
 /*
- * Deleting and untagging many at once: first what would happen, then doing it, one thing after the
- * other, each in a transaction of its own. What was deleted meanwhile is no failure; what may not
- * go is refused, by name and with the reason.
+ * Doing one thing to many: first what would happen, then doing it, one after the other, each in a
+ * transaction of its own. What was deleted meanwhile is no failure; what may not be is refused, by
+ * name and with the reason. Rights are asked for when it is planned and again at every step.
  */
 #ifndef REGISTRY_BULK_H
 #define REGISTRY_BULK_H
@@ -11,12 +11,24 @@
 
 #define BULK_MAX 10000 /* things that one request may name or find */
 
-enum bulk_action { BULK_DELETE, BULK_UNTAG, BULK_DELETE_REPOSITORIES };
-const char *bulk_action_name(enum bulk_action a); /* "delete", "untag", "delete_repositories" */
+enum bulk_action {
+    BULK_DELETE, /* artifacts of a repository */
+    BULK_UNTAG,
+    BULK_DELETE_REPOSITORIES, /* of a project */
+    BULK_DELETE_PROJECTS,     /* this and those behind it: of the whole registry */
+    BULK_QUOTA,
+    BULK_VISIBILITY,
+};
+const char *bulk_action_name(enum bulk_action a); /* "delete", ..., "delete_repositories", ... */
 bool bulk_action_named(struct str name, enum bulk_action *out);
+/* May the principal, who may have lost it meanwhile? project: NULL for what is the system's. */
+bool bulk_may(const struct principal *p, const struct project_access *project,
+              enum bulk_action action);
 
+/* reason: "contained" (what: in which index), "immutable"; of projects "forbidden" (the right that
+   it needs), "declared", "not_empty" (how many repositories), "exposed" (the upstream). */
 struct bulk_refusal {
-    struct str item, reason, what; /* reason: "contained" (what: in which index), "immutable" */
+    struct str item, reason, what;
 };
 
 struct bulk_plan {
@@ -25,6 +37,16 @@ struct bulk_plan {
     int64_t children, attached, tags;
     struct bulk_worth worth;
     struct list refused; /* bulk_refusal */
+    /* of projects; children counts artifacts */
+    int64_t repositories;
+    int64_t same; /* are so already */
+    int64_t over; /* will hold more than their quota */
+};
+
+struct bulk_change {       /* of projects: how they will be */
+    bool contents;         /* delete what is in them, too */
+    int64_t storage_limit; /* bytes; -1 = none */
+    bool public;
 };
 
 /* items: digests, tags, or names of repositories; those that are not here are left out. In a read
@@ -33,5 +55,13 @@ enum err bulk_look(struct ctx *c, const struct place *at, enum bulk_action actio
                    const struct strs *items, struct bulk_plan *out);
 /* One step of a plan, outside of a transaction; E_OK also when it is gone already. */
 enum err bulk_step(struct ctx *c, const struct place *at, enum bulk_action action, struct str step);
+
+/* The same of projects, by name; those that the principal does not see are left out. Steps are
+   projects, and "project/repository" before the project that goes with it. */
+enum err bulk_look_at_projects(struct ctx *c, const struct principal *p, enum bulk_action action,
+                               const struct bulk_change *change, const struct strs *names,
+                               struct bulk_plan *out);
+enum err bulk_project_step(struct ctx *c, const struct principal *p, enum bulk_action action,
+                           const struct bulk_change *change, struct str step);
 
 #endif

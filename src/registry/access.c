@@ -2,7 +2,7 @@
  * The whole of "may they". Registry tokens narrow the answer elsewhere (api/token.c); nothing
  * widens it. Robots hold pairs of Harbor's resource and action names in JSON, as they were made.
  */
-#include "api/access.h"
+#include "registry/access.h"
 
 /* One entry of a robot: {kind, namespace, access:[{resource, action}]}. */
 static bool entry_applies(const json_t *entry, const struct principal *p,

@@ -1,6 +1,7 @@
-/* The one function that decides access, for /v2, the API and the UI. Pure: rows in, answer out. */
-#ifndef API_ACCESS_H
-#define API_ACCESS_H
+/* The one function that decides access, for /v2, the API, the UI and jobs. Pure: rows in, answer
+   out. */
+#ifndef REGISTRY_ACCESS_H
+#define REGISTRY_ACCESS_H
 
 #include "meta/project.h"
 #include "rule/rbac.h"

@@ -1,5 +1,5 @@
 /* The access function: who, where, what, may they. */
-#include "api/access.h"
+#include "registry/access.h"
 
 #include "check.h"
 
