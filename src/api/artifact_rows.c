@@ -5,13 +5,14 @@
  *
  * sort=version orders by the best tag, as people count (rule/version.h). No column has that order,
  * so the names of the repository are sorted here, up to NAMES_MAX of them; beyond that the caller
- * has to choose a column.
+ * has to choose a column. Its cursor is the last row's best tag and id.
  */
 #include "api/artifact_views.h"
 
 #include "api/cove.h"
 #include "api/harbor.h"
 
+#include "base/codec.h"
 #include "meta/kin.h"
 #include "meta/store.h"
 #include "rule/image.h"
@@ -70,7 +71,6 @@ const struct field artifact_row_view[] = {
 
 const struct field rows_query_fields[] = {
     FIELD(struct rows_query, tag, 0, 128),
-    FIELD(struct rows_query, sort, 0, 64),
     FIELDS_END,
 };
 
@@ -91,9 +91,9 @@ static int by_id(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The ids of all, best tag first, each once. */
+/* All artifacts with their best tag, in that order, each once. */
 static enum err order_by_version(struct call *r, int64_t repository_id, struct str tag,
-                                 struct i64s *out)
+                                 struct kin_name **out, size_t *count)
 {
     struct ctx *c = r->c;
     struct list names;
@@ -103,8 +103,6 @@ static enum err order_by_version(struct call *r, int64_t repository_id, struct s
     struct kin_name *n = names.items;
     qsort(n, names.count, sizeof *n, by_name);
     int64_t *seen = arena_alloc(&c->mem, (names.count + 1) * sizeof *seen);
-    out->items = arena_alloc(&c->mem, (names.count + 1) * sizeof *out->items);
-    out->count = 0;
     for (size_t i = 0; i < names.count; i++)
         seen[i] = n[i].id;
     qsort(seen, names.count, sizeof *seen, by_id);
@@ -113,38 +111,81 @@ static enum err order_by_version(struct call *r, int64_t repository_id, struct s
         if (!i || seen[i] != seen[i - 1])
             seen[distinct++] = seen[i];
     bool *taken = arena_alloc(&c->mem, distinct + 1);
+    *count = 0;
     for (size_t i = 0; i < names.count; i++) {
         const int64_t *at = bsearch(&n[i].id, seen, distinct, sizeof *seen, by_id);
         if (!at || taken[at - seen])
             continue;
         taken[at - seen] = true;
-        out->items[out->count++] = n[i].id;
+        n[(*count)++] = n[i];
     }
+    *out = n;
     return E_OK;
 }
 
-static enum err page_by_version(struct call *r, int64_t repository_id, struct str tag,
+static void reverse(struct kin_name *n, size_t count)
+{
+    for (size_t i = 0; i < count / 2; i++) {
+        struct kin_name first = n[i];
+        n[i] = n[count - 1 - i];
+        n[count - 1 - i] = first;
+    }
+}
+
+/* Where the page begins: behind the cursor's row, or after the pages before. */
+static enum err version_start(struct call *r, const struct kin_name *all, size_t count, bool down,
+                              size_t *out)
+{
+    struct ctx *c = r->c;
+    struct str rest = r->query.cursor;
+    struct kin_name at = {0};
+    if (!r->query.by_cursor || !rest.n) {
+        int64_t from;
+        *out = count;
+        if (!__builtin_mul_overflow(r->query.page - 1, r->query.page_size, &from) &&
+            i64_to_size(from, out))
+            *out = size_min(*out, count);
+        return E_OK;
+    }
+    if (!percent_decode(&c->mem, str_cut(&rest, ','), false, &at.name) || !str_to_i64(rest, &at.id))
+        return fail(c, E_BAD_REQUEST, "cursor: not one of this list and sort");
+    size_t i = 0;
+    while (i < count && (down ? by_name(&at, &all[i]) <= 0 : by_name(&all[i], &at) <= 0))
+        i++;
+    *out = i;
+    return E_OK;
+}
+
+static enum err page_by_version(struct call *r, int64_t repository_id, struct str tag, bool down,
                                 struct list *out, int64_t *total)
 {
     struct ctx *c = r->c;
-    struct i64s all;
+    struct kin_name *all;
     struct list found;
-    int64_t from = 0;
-    size_t start = 0, n = 0;
-    TRY(order_by_version(r, repository_id, tag, &all));
-    *total = (int64_t)all.count;
-    if (!__builtin_mul_overflow(r->query.page - 1, r->query.page_size, &from) &&
-        i64_to_size(from, &start) && start < all.count)
-        n = size_min(all.count - start, (size_t)r->query.page_size);
-    TRY(kin_artifacts(c, all.items + (n ? start : 0), n, &found));
+    size_t many, start;
+    if (r->query.term_count)
+        return fail(c, E_BAD_REQUEST, "q: not with sort=version");
+    TRY(order_by_version(r, repository_id, tag, &all, &many));
+    if (down)
+        reverse(all, many);
+    TRY(version_start(r, all, many, down, &start));
+    size_t n = size_min(many - start, (size_t)r->query.page_size), count = 0;
+    int64_t *ids = arena_alloc(&c->mem, (n + 1) * sizeof *ids);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = all[start + i].id;
+    TRY(kin_artifacts(c, ids, n, &found));
     struct artifact *rows = arena_alloc(&c->mem, (n + 1) * sizeof *rows);
-    size_t count = 0;
     const struct artifact *f = found.items;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < found.count; k++)
-            if (f[k].id == all.items[start + i])
+            if (f[k].id == ids[i])
                 rows[count++] = f[k];
     *out = (struct list){rows, count};
+    *total = r->query.cursor.n ? -1 : (int64_t)many;
+    if (r->query.by_cursor && start + n < many)
+        r->next_cursor =
+            str_fmt(&c->mem, "%.*s,%lld", STR(percent_encode(&c->mem, all[start + n - 1].name, "")),
+                    (long long)ids[n - 1]);
     return E_OK;
 }
 
@@ -155,10 +196,9 @@ static enum err find_rows(struct call *r, struct list *out, int64_t *total)
     struct repository repo;
     TRY(query_decode(r, &q));
     TRY(repository_here(r, &repo));
-    if (str_eq(q.sort, S("version")))
-        return page_by_version(r, repo.id, q.tag, out, total);
-    if (q.sort.n)
-        TRY(query_parse_sort(c, q.sort, &r->query));
+    struct str sort = r->query.sort_count ? r->query.sort[0] : NO_STR;
+    if (str_eq(sort, S("version")) || str_eq(sort, S("-version")))
+        return page_by_version(r, repo.id, q.tag, str_starts(sort, S("-")), out, total);
     return artifact_list_tagged(c, repo.id, q.tag, &r->query, out, total);
 }
 

@@ -51,7 +51,7 @@ const struct route cove_routes[] = {
     {HTTP_POST, "/refresh", "startRefresh", SYSTEM(REGISTRY, UPDATE), NO_BODY, start_refresh, 0,
      .reply = GIVES(job_view_fields)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts", "listArtifactRows",
-     IN_PROJECT(ARTIFACT, LIST), NO_BODY, list_artifact_rows, ROUTE_PAGES,
+     IN_PROJECT(ARTIFACT, LIST), NO_BODY, list_artifact_rows, ROUTE_LIST,
      QUERY(struct rows_query, rows_query_fields), .reply = GIVES_LIST(artifact_row_view)},
     {HTTP_GET, "/projects/{project}/repositories/{repository}/artifacts/{digest}",
      "getArtifactOverview", IN_PROJECT(ARTIFACT, READ), NO_BODY, artifact_overview, 0,

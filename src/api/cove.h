@@ -58,7 +58,7 @@ enum err reply_job(struct call *r, int64_t job_id);
  */
 
 struct rows_query {
-    struct str tag, sort;
+    struct str tag;
 };
 struct compare_query {
     struct str a, b;

@@ -164,10 +164,6 @@ enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
     "type, a.state AS state, a.size AS size, a.push_time AS push_time, a.pull_time AS pull_time, " \
     "a.pull_count AS pulls"
 
-STATEMENT count_tagged =
-    SQL("SELECT count(*) FROM (SELECT 1 AS one FROM artifact a WHERE a.repository_id = $1 "
-        "AND " ARTIFACT_BASE " AND " ARTIFACT_TAGGED("$2") " LIMIT $3) u");
-
 enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str part,
                               const struct list_query *q, struct list *out, int64_t *total)
 {
@@ -180,10 +176,7 @@ enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str p
         .args = (const struct arg[]){A_I(repository_id), A_S(part)},
         .arg_count = part.n ? 2 : 1,
     };
-    TRY(sql_i64(c, &count_tagged,
-                ARGS(A_I(repository_id), A_S(part.p ? part : S("")), A_I(ARTIFACT_COUNT_MAX + 1)),
-                total));
-    return list_rows(c, &spec, q, artifact_row_fields, sizeof(struct artifact), out, NULL);
+    return list_rows(c, &spec, q, artifact_row_fields, sizeof(struct artifact), out, total);
 }
 
 enum err artifact_children(struct ctx *c, int64_t artifact_id, struct list *out)

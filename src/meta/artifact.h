@@ -32,8 +32,8 @@ extern const struct field artifact_row_fields[];
 
 /* SQL over an artifact a: what a list shows when children of indexes and accessories are hidden. */
 #define ARTIFACT_BASE                                                                              \
-    "a.state = 2 AND a.subject_digest = '' AND (EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id "  \
-    "= a.id) OR NOT EXISTS (SELECT 1 FROM artifact_child k WHERE k.child_id = a.id))"
+    "a.state = 2 AND a.subject_digest = '' AND (NOT EXISTS (SELECT 1 FROM artifact_child k WHERE " \
+    "k.child_id = a.id) OR EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = a.id))"
 
 /* The same with a tag that holds the text in argument n; an empty one asks for nothing. */
 #define ARTIFACT_TAGGED(n)                                                                         \
@@ -72,8 +72,7 @@ enum err artifact_by_reference(struct ctx *c, int64_t repository_id, struct str 
 enum err artifact_list(struct ctx *c, int64_t repository_id, bool base_only,
                        const struct list_query *q, struct list *out, int64_t *total);
 /* Those of such a list that have a tag with this text in it (empty = all): without what is not in
-   the row itself. The count ends at one more than ARTIFACT_COUNT_MAX. */
-#define ARTIFACT_COUNT_MAX 10000
+   the row itself. */
 enum err artifact_list_tagged(struct ctx *c, int64_t repository_id, struct str part,
                               const struct list_query *q, struct list *out, int64_t *total);
 enum err artifact_children(struct ctx *c, int64_t artifact_id, struct list *out /* artifact_ref */);

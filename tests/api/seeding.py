@@ -51,3 +51,17 @@ def more_repositories(project, count):
         INSERT INTO repository(project_id, name, creation_time, update_time)
         SELECT p.id, 'app-' || substr(CAST(100000 + n.i AS TEXT), 2), 1700000000000000,
                1700000000000000 FROM n, project p WHERE p.name = '{project}';"""
+
+
+def more_artifacts(repository, artifact_digest, count):
+    """Images beside one that is there, a second between their pushes: v-000001 ..., digests that begin so."""
+    return NUMBERS.format(count=count) + f"""
+        INSERT INTO artifact(repository_id, digest, state, media_type, type, size, push_time)
+        SELECT a.repository_id, 'sha256:' || substr(CAST(1000000 + n.i AS TEXT), 2) || '{'0' * 58}', 2,
+               a.media_type, a.type, a.size + n.i, 1700000000000000 + n.i * 1000000
+        FROM n, artifact a JOIN repository r ON r.id = a.repository_id
+        WHERE r.name = '{repository}' AND a.digest = '{artifact_digest}';
+        INSERT INTO tag(repository_id, artifact_id, name, push_time)
+        SELECT a.repository_id, a.id, 'v-' || substr(a.digest, 8, 6), a.push_time
+        FROM artifact a JOIN repository r ON r.id = a.repository_id
+        WHERE r.name = '{repository}' AND a.digest <> '{artifact_digest}';"""

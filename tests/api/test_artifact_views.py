@@ -1,6 +1,7 @@
 """What the console shows of repositories and artifacts: rows, graph, layers and who shares them, why
 something is kept, two of them side by side."""
 import json
+import re
 
 import pytest
 
@@ -79,7 +80,18 @@ def test_rows(cove, name):
     for sort in ("version", "-size", "pulls"):
         found = admin.get(of(name, f"artifacts?tag=1.1&sort={sort}")).json()
         assert [r["tags"][0]["name"] for r in found] == ["1.10"], sort
-    assert admin.get(of(name, "artifacts?sort=nothing")).status == 400
+    # by cursor from one page to the next, and the same backwards
+    for sort, names in (("version", ["latest", "1.10", "1.9", "v1.2"]), ("-version", ["v1.2", "1.9", "1.10", "latest"]),
+                        ("-push_time", ["latest", "v1.2", "1.10", "1.9"])):
+        seen, cursor = [], ""
+        while cursor is not None and len(seen) < 9:
+            reply = admin.get(of(name, f"artifacts?sort={sort}&page_size=1&cursor={cursor}"))
+            assert reply.headers["X-Total-Count"] == (None if cursor else "4")
+            seen += [r["tags"][0]["name"] for r in reply.json()]
+            cursor = next(iter(re.findall(r"cursor=([^&>]+)", reply.headers["Link"] or "")), None)
+        assert seen == names, sort
+    for wrong in ("artifacts?sort=nothing", "artifacts?sort=version&cursor=1.9", "artifacts?sort=version&q=size%3D1"):
+        assert admin.get(of(name, wrong)).status == 400, wrong
     assert admin.get(of(name + "-absent", "artifacts")).status == 404
     # a signature on the row itself
     push_attached(admin, name, admin.get(f"/v2/{name}/manifests/1.9", headers={"Accept": MANIFEST}).body)

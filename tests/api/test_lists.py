@@ -11,7 +11,7 @@ from harbor import Api
 from proxied import eventually
 
 COVE = "/api/cove/v1"
-TAGS, PROJECTS, REPOSITORIES = 100000, 2000, 3000
+TAGS, PROJECTS, REPOSITORIES, ARTIFACTS = 100000, 2000, 3000, 100000
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,10 @@ def long(postgres):
     server = Server(postgres=postgres, COVE_GC_INTERVAL_S=0)
     try:
         digest, _ = server.admin.push_image("library/many", "first")
+        image, _ = server.admin.push_image("library/images", "first")
         server.stop()
         seeding.run_sql(server, seeding.more_tags("many", digest, TAGS))
+        seeding.run_sql(server, seeding.more_artifacts("images", image, ARTIFACTS))
         seeding.run_sql(server, seeding.more_projects(PROJECTS))
         seeding.run_sql(server, seeding.more_repositories("team-0001", REPOSITORIES))
         server.start()
@@ -68,6 +70,26 @@ def test_every_tag_once_and_backwards(long):
     assert [r["name"] for r in newest[:2]] == ["first", f"tag-{TAGS:06}"]
 
 
+def test_artifacts_with_all_that_a_list_shows(long):
+    path = f"{COVE}/projects/library/repositories/images/artifacts?cursor=&page_size=100"
+    for sort, first in (("-push_time", ["first", f"v-{ARTIFACTS:06}"]), ("push_time", ["v-000001", "v-000002"]),
+                        ("size", ["first", "v-000001"])):
+        seen, at = [], f"{path}&sort={sort}"
+        for _ in range(3):
+            reply, at, _ = page(long, at)
+            seen += [row["tags"][0]["name"] for row in reply.json()]
+        assert seen[:2] == first and len(set(seen)) == 300, sort
+    reply, _, near = page(long, path)
+    assert reply.headers["X-Total-Count"] == str(ARTIFACTS)
+    assert reply.headers["X-Total-Is-Limit"] == "true"
+    middle, _, far = page(long, path + "&sort=push_time&page=501")
+    assert middle.json()[0]["tags"][0]["name"] == "v-050001"
+    print(f"{near * 1000:.0f} ms for the first page, {far * 1000:.0f} ms for one in the middle")
+    found, following, _ = page(long, path + "&tag=v-00543")
+    assert found.headers["X-Total-Count"] == "10" and following is None
+    assert long.call("GET", path + "&sort=version", base="").status == 422  # too many names
+
+
 def test_harbors_pages_are_untouched(long):
     reply, _, _ = page(long, "/api/v2.0/projects?page=2&page_size=100&with_detail=false")
     assert reply.headers["X-Total-Count"] == str(PROJECTS + 1)
@@ -86,7 +108,7 @@ def test_projects_with_what_is_shown_of_them(long):
     names, _ = walk(long, path)
     assert len(names) == PROJECTS + 1
     row = page(long, path + "&q=name%3Dlibrary")[0].json()[0]
-    assert row["repo_count"] == 1 and row["role"] == 1 and row["storage_used"] > 0 and row["push_time"]
+    assert row["repo_count"] == 2 and row["role"] == 1 and row["storage_used"] > 0 and row["push_time"]
     biggest = page(long, path + "&sort=-repo_count")[0].json()[0]
     assert (biggest["name"], biggest["repo_count"]) == ("team-0001", REPOSITORIES)
     user = long.new_user("looker")
