@@ -125,6 +125,8 @@ static const struct field upstream_row_fields[] = {
     FIELD_AS(struct upstream_row, now.reason, "reason", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.retry_after_s, "retry_after_s", F_OMIT, 0),
     FIELD_AS(struct upstream_row, now.since, "since", F_OMIT, 0),
+    FIELD_AS(struct upstream_row, now.paused_by, "paused_by", F_OMIT, 0),
+    FIELD_AS(struct upstream_row, now.transfers, "transfers", 0, 0),
     {.name = "quota",
      .off = offsetof(struct upstream_row, now.quota),
      .type = F_LIST,

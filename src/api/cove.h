@@ -30,7 +30,14 @@ struct use_query {
 };
 extern const struct field series_query_fields[], consumers_query_fields[];
 
-handler list_upstreams, upstream_quota_series, list_consumers, start_refresh;
+struct pause_req {
+    bool drain;
+    struct str reason;
+};
+extern const struct field pause_fields[], upstream_view_fields[];
+
+handler list_upstreams, upstream_quota_series, list_consumers, start_refresh, pause_upstream,
+    resume_upstream;
 
 /* ---- long lists: overview_api.c ------------------------------------------------------------ */
 
@@ -83,6 +90,8 @@ struct upstream_view {
     int64_t status; /* of its last bad answer while it is not open; 0 = none, or no answer */
     int64_t retry_after_s;
     struct timestamp since; /* not open since then */
+    struct str paused_by;   /* while it is paused; reason is theirs then */
+    int64_t transfers;      /* blobs on their way from it to this process */
     struct list quota;      /* of quota_view */
 };
 /* All upstreams as they are now, by name. */

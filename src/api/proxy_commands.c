@@ -19,11 +19,11 @@ struct waiter {
     bool said;
 };
 
-static bool still_waits(void *arg)
+static bool still_waits(void *arg, const char *why)
 {
     struct waiter *w = arg;
     if (!w->said)
-        command_say(w->k, "waits: the rest of the pull limit is kept for people");
+        command_say(w->k, "waits: %s", why);
     w->said = true;
     return !w->k->gone || !w->k->gone(w->k->arg);
 }

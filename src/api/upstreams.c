@@ -10,6 +10,7 @@
 #include "registry/burn.h"
 #include "registry/condition.h"
 #include "registry/flight.h"
+#include "registry/halt.h"
 #include "registry/ledger.h"
 #include "registry/refresh.h"
 #include "rule/floor.h"
@@ -40,7 +41,7 @@ const struct field quota_view_fields[] = {
     FIELD(struct quota_view, seen_at, 0, 0),    FIELDS_END,
 };
 
-static const struct field upstream_view_fields[] = {
+const struct field upstream_view_fields[] = {
     FIELD(struct upstream_view, id, 0, 0),
     FIELD(struct upstream_view, name, 0, 0),
     FIELD(struct upstream_view, type, 0, 0),
@@ -51,6 +52,8 @@ static const struct field upstream_view_fields[] = {
     FIELD(struct upstream_view, reason, F_OMIT, 0),
     FIELD(struct upstream_view, retry_after_s, F_OMIT, 0),
     FIELD(struct upstream_view, since, F_OMIT, 0),
+    FIELD(struct upstream_view, paused_by, F_OMIT, 0),
+    FIELD(struct upstream_view, transfers, 0, 0),
     FIELD_LIST(struct upstream_view, quota, 0, struct quota_view, quota_view_fields),
     FIELDS_END,
 };
@@ -64,6 +67,7 @@ static struct str state_text(enum fresh_endpoint s)
     case ENDPOINT_BUSY: return S("busy");
     case ENDPOINT_PULL_LIMIT:
     case ENDPOINT_NO_GETS: return S("pull limit reached");
+    case ENDPOINT_PAUSED: return S("paused");
     }
     return NO_STR;
 }
@@ -111,7 +115,15 @@ static enum err view_of(struct ctx *c, const struct endpoint *e, const struct le
         .status = now.answered,
         .retry_after_s = now.retry_after_s,
         .since = now.since,
+        .transfers = upstream_transfers(c, e->id),
     };
+    if (now.state == ENDPOINT_PAUSED) {
+        bool drains = str_eq(e->halt, S("draining")) && out->transfers;
+        out->state = drains ? S("draining") : out->state;
+        out->reason = e->halt_reason;
+        out->paused_by = e->halted_by;
+        out->retry_after_s = 0;
+    }
     return quota_of(c, e, lines, count, &out->quota);
 }
 
@@ -146,6 +158,42 @@ enum err list_upstreams(struct call *r)
     TRY(upstream_views(r->c, &list));
     return reply_list(r, upstream_view_fields, &list, sizeof(struct upstream_view),
                       (int64_t)list.count);
+}
+
+/* ---- pause and resume ----------------------------------------------------------------------- */
+
+const struct field pause_fields[] = {
+    FIELD(struct pause_req, drain, 0, 0),
+    FIELD(struct pause_req, reason, 0, 512),
+    FIELDS_END,
+};
+
+static enum err read_endpoint(struct call *r, struct endpoint *out);
+
+static enum err halt(struct call *r, struct str mode, struct str reason)
+{
+    struct ctx *c = r->c;
+    struct endpoint e;
+    struct upstream_view view;
+    struct ledger_line *lines = NULL;
+    size_t count = 0;
+    TRY(read_endpoint(r, &e));
+    TRY(upstream_halt(c, e.id, mode, reason));
+    TRY(read_endpoint(r, &e));
+    TRY(ledger_list(c, &lines, &count));
+    TRY(view_of(c, &e, lines, count, &view));
+    return reply_json(r, 200, upstream_view_fields, &view);
+}
+
+enum err pause_upstream(struct call *r)
+{
+    const struct pause_req *body = r->body;
+    return halt(r, body->drain ? S("draining") : S("paused"), body->reason);
+}
+
+enum err resume_upstream(struct call *r)
+{
+    return halt(r, NO_STR, NO_STR);
 }
 
 /* ---- one upstream ---------------------------------------------------------------------------- */

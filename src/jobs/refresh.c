@@ -25,6 +25,7 @@ struct refresh {
     struct refresh_item *items;
     size_t count, waiting;
     struct timestamp since;
+    char why[512]; /* of the last one that waits */
 };
 
 static void set_waiting(struct refresh *r, size_t n)
@@ -56,6 +57,8 @@ static void one(struct refresh *r, struct refresh_item *item)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = r->list.sv, .actor = S("refresh")};
     enum err e = refresh_tag(&c, &r->list.mem, r->since, item);
+    if (!item->done)
+        (void)snprintf(r->why, sizeof r->why, "%s", c.msg);
     if (e == E_OK || !item->done)
         return;
     struct str name = str_fmt(&c.mem, "%.*s/%.*s:%.*s", STR(item->tag.project_name),
@@ -75,9 +78,9 @@ static void go_through(struct refresh *r)
         job_done(r->run, (int64_t)(i + 1 - waiting));
     }
     if (waiting && !r->waiting)
-        log_info("refresh", "%zu tags wait: the rest of the pull limit is for people", waiting);
+        log_info("refresh", "%zu tags wait: %s", waiting, r->why);
     if (waiting)
-        job_say(r->run, "%zu tags wait: the rest of the pull limit is for people", waiting);
+        job_say(r->run, "%zu tags wait: %s", waiting, r->why);
     set_waiting(r, waiting);
 }
 

@@ -17,6 +17,10 @@ const struct field endpoint_fields[] = {
     FIELD(struct endpoint, status, F_RO | F_SORT, 0),
     FIELD(struct endpoint, epoch, F_ROW, 0),
     FIELD(struct endpoint, declared, F_ROW, 0),
+    FIELD(struct endpoint, halt, F_ROW, 0),
+    FIELD(struct endpoint, halted_by, F_ROW, 0),
+    FIELD(struct endpoint, halt_reason, F_ROW, 0),
+    FIELD(struct endpoint, halted_at, F_ROW, 0),
     FIELD(struct endpoint, creation_time, F_RO | F_SORT, 0),
     FIELD(struct endpoint, update_time, F_RO | F_SORT, 0),
     FIELDS_END,
@@ -26,8 +30,8 @@ const struct field endpoint_fields[] = {
     "id AS id, name AS name, description AS description, type AS type, url AS url, insecure AS "   \
     "insecure, ca_certificate AS ca_certificate, credential_type AS credential_type, access_key "  \
     "AS access_key, access_secret AS access_secret, status AS status, epoch AS epoch, declared "   \
-    "AS "                                                                                          \
-    "declared, creation_time AS creation_time, update_time AS update_time"
+    "AS declared, halt AS halt, halted_by AS halted_by, halt_reason AS halt_reason, halted_at AS " \
+    "halted_at, creation_time AS creation_time, update_time AS update_time"
 
 STATEMENT add = SQL(
     "INSERT INTO endpoint(name, description, type, url, insecure, ca_certificate, credential_type, "
@@ -40,6 +44,9 @@ STATEMENT change = SQL(
     "ca_certificate = $7, credential_type = $8, access_key = $9, access_secret = $10, declared = "
     "$11, epoch = epoch + $12, update_time = $13 WHERE id = $1");
 STATEMENT set_status = SQL("UPDATE endpoint SET status = $2 WHERE id = $1");
+STATEMENT set_halt = SQL("UPDATE endpoint SET halt = $2, halted_by = $3, halt_reason = $4, "
+                         "halted_at = $5 WHERE id = $1");
+STATEMENT halted = SQL("SELECT " COLUMNS " FROM endpoint WHERE halt <> '' ORDER BY id");
 STATEMENT users = SQL("SELECT count(*) FROM project WHERE registry_id = $1");
 STATEMENT drop = SQL("DELETE FROM endpoint WHERE id = $1");
 
@@ -143,6 +150,38 @@ enum err endpoint_update(struct ctx *c, const struct endpoint *e)
 enum err endpoint_set_status(struct ctx *c, int64_t id, struct str status)
 {
     return sql_run(c, &set_status, ARGS(A_I(id), A_S(status)), NULL);
+}
+
+static enum err tell_halt(struct ctx *c, int64_t id, struct str mode, struct str reason)
+{
+    CLEANUP(buf_release) struct buf text = {.max = 8192};
+    struct json_out j = {.out = &text};
+    put_open(&j, '{');
+    put_key(&j, S("registry_id"));
+    put_i64(&j, id);
+    put_key(&j, S("reason"));
+    put_str(&j, reason);
+    put_close(&j, '}');
+    const char *kind = !mode.n                       ? "RESUME_UPSTREAM"
+                       : str_eq(mode, S("draining")) ? "DRAIN_UPSTREAM"
+                                                     : "PAUSE_UPSTREAM";
+    return event_emit(c, kind, 0, buf_view(&text));
+}
+
+enum err endpoint_halt(struct ctx *c, int64_t id, struct str mode, struct str reason)
+{
+    bool halts = mode.n > 0;
+    int64_t changed;
+    TRY(sql_run(c, &set_halt,
+                ARGS(A_I(id), A_S(or_empty(mode)), A_S(halts ? or_empty(c->actor) : S("")),
+                     A_S(halts ? or_empty(reason) : S("")), A_I(halts ? c->tx->now.us : 0)),
+                &changed));
+    return changed ? tell_halt(c, id, mode, reason) : E_NOT_FOUND;
+}
+
+enum err endpoint_halted(struct ctx *c, struct list *out)
+{
+    return sql_rows(c, &halted, NO_ARGS, endpoint_fields, sizeof(struct endpoint), out);
 }
 
 enum err endpoint_delete(struct ctx *c, int64_t id)

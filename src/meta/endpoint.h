@@ -14,6 +14,9 @@ struct endpoint {
     struct str status;        /* "healthy" | "unhealthy" */
     int64_t epoch;            /* bumped when URL, TLS settings or credential change */
     bool declared;            /* from cove.yml: read-only in the API */
+    /* An operator asks for rest: "" (none), "paused" or "draining" (what is under way may end). */
+    struct str halt, halted_by, halt_reason;
+    struct timestamp halted_at;
     struct timestamp creation_time, update_time;
 };
 extern const struct field endpoint_fields[];
@@ -24,6 +27,10 @@ enum err endpoint_by_name(struct ctx *c, struct str name, struct endpoint *out);
 enum err endpoint_list(struct ctx *c, const struct list_query *q, struct list *out, int64_t *total);
 enum err endpoint_update(struct ctx *c, const struct endpoint *e);
 enum err endpoint_set_status(struct ctx *c, int64_t id, struct str status);
+/* Sets or, with an empty mode, ends the halt; writes the event that tells of it. */
+enum err endpoint_halt(struct ctx *c, int64_t id, struct str mode, struct str reason);
+/* Those that are halted: items are struct endpoint. */
+enum err endpoint_halted(struct ctx *c, struct list *out);
 enum err endpoint_delete(struct ctx *c, int64_t id); /* E_PRECONDITION while a project uses it */
 
 #endif

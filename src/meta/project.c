@@ -52,6 +52,10 @@ static const struct field access_fields[] = {
     E_FIELD(status),
     E_FIELD(epoch),
     E_FIELD(declared),
+    E_FIELD(halt),
+    E_FIELD(halted_by),
+    E_FIELD(halt_reason),
+    E_FIELD(halted_at),
     E_FIELD(creation_time),
     E_FIELD(update_time),
     FIELD_AS(struct project_access, roles, "roles", F_ROW, 0),
@@ -73,7 +77,8 @@ static const struct field access_fields[] = {
     "e.url AS e_url, e.insecure AS e_insecure, e.ca_certificate AS e_ca_certificate, "             \
     "e.credential_type AS e_credential_type, e.access_key AS e_access_key, "                       \
     "e.access_secret AS e_access_secret, e.status AS e_status, e.epoch AS e_epoch, "               \
-    "e.declared AS e_declared, e.creation_time AS e_creation_time, "                               \
+    "e.declared AS e_declared, e.halt AS e_halt, e.halted_by AS e_halted_by, e.halt_reason AS "    \
+    "e_halt_reason, e.halted_at AS e_halted_at, e.creation_time AS e_creation_time, "              \
     "e.update_time AS e_update_time"
 #define ROLES(list)                                                                                \
     ", (SELECT " list " FROM member m WHERE m.project_id = p.id AND m.entity_type = 'u' AND "      \

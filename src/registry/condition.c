@@ -15,6 +15,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,8 +58,16 @@ struct absent {
     enum err err;
 };
 
+struct halted {
+    int64_t id;
+    char name[64], mode[16];
+};
+
 struct conditions {
     pthread_mutex_t lock;
+    struct halted *halted; /* owned */
+    size_t halted_count;
+    atomic_int cuts;   /* of halted: those whose transfers end */
     struct map states; /* "id" -> struct state, of the newest epoch */
     struct absent absent[ABSENT_SLOTS];
 };
@@ -81,6 +90,7 @@ void conditions_free(struct conditions *cs)
     map_release(&cs->states);
     for (size_t i = 0; i < ABSENT_SLOTS; i++)
         free(cs->absent[i].key);
+    free(cs->halted);
     pthread_mutex_destroy(&cs->lock);
     free(cs);
 }
@@ -129,10 +139,61 @@ static int64_t seconds_up(int64_t ms)
     return ms <= 0 ? 0 : (ms + 999) / 1000;
 }
 
+void conditions_set_halted(struct conditions *cs, const struct list *list)
+{
+    const struct endpoint *e = list->items;
+    struct halted *h = list->count ? calloc(list->count, sizeof *h) : NULL;
+    size_t n = h ? list->count : 0;
+    int cuts = 0;
+    for (size_t i = 0; i < n; i++) {
+        h[i].id = e[i].id;
+        copy_text(h[i].name, sizeof h[i].name, e[i].name);
+        copy_text(h[i].mode, sizeof h[i].mode, e[i].halt);
+        cuts += str_eq(e[i].halt, S("paused"));
+    }
+    pthread_mutex_lock(&cs->lock);
+    free(cs->halted);
+    cs->halted = h;
+    cs->halted_count = n;
+    atomic_store(&cs->cuts, cuts);
+    pthread_mutex_unlock(&cs->lock);
+}
+
+bool condition_cut(struct conditions *cs, int64_t endpoint_id)
+{
+    bool cut = false;
+    if (!atomic_load(&cs->cuts))
+        return false;
+    pthread_mutex_lock(&cs->lock);
+    for (size_t i = 0; i < cs->halted_count; i++)
+        cut = cut || (cs->halted[i].id == endpoint_id && strcmp(cs->halted[i].mode, "paused") == 0);
+    pthread_mutex_unlock(&cs->lock);
+    return cut;
+}
+
+/* A pause comes before all that the upstream's own answers tell. */
+static bool paused(const struct endpoint *e, struct condition *out)
+{
+    if (!e->halt.n)
+        return false;
+    struct arena a = {0};
+    out->state = ENDPOINT_PAUSED;
+    out->status = 503;
+    out->retry_after_s = PAUSED_RETRY_S;
+    out->since = e->halted_at;
+    (void)snprintf(out->reason, sizeof out->reason, "paused by %.*s since %.*s%s%.*s",
+                   STR(e->halted_by), STR(time_text(&a, e->halted_at)),
+                   e->halt_reason.n ? ": " : "", STR(e->halt_reason));
+    arena_release(&a);
+    return true;
+}
+
 void condition_look(struct conditions *cs, const struct endpoint *e, enum condition_use use,
                     struct condition *out)
 {
     *out = (struct condition){.state = ENDPOINT_OPEN};
+    if (paused(e, out))
+        return;
     int64_t now = clock_mono_ms();
     pthread_mutex_lock(&cs->lock);
     struct state *s = state_of(cs, e);
@@ -166,6 +227,8 @@ void condition_look(struct conditions *cs, const struct endpoint *e, enum condit
 void condition_peek(struct conditions *cs, const struct endpoint *e, struct condition *out)
 {
     *out = (struct condition){.state = ENDPOINT_OPEN};
+    if (paused(e, out))
+        return;
     int64_t now = clock_mono_ms();
     pthread_mutex_lock(&cs->lock);
     const struct state *s = state_of(cs, e);
@@ -348,11 +411,33 @@ void condition_absent_note(struct conditions *cs, const struct endpoint *e, stru
 /* ---- metrics ----------------------------------------------------------------------------------
  */
 
+static void label_text(struct buf *out, const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (*p != '"' && *p != '\\' && (unsigned char)*p >= ' ')
+            buf_char(out, *p);
+}
+
+/* Under the lock. */
+static void metric_halted(struct buf *out, const struct conditions *cs)
+{
+    if (cs->halted_count)
+        buf_str(out, S("# HELP cove_upstream_paused 1 while an operator has paused or drains it\n"
+                       "# TYPE cove_upstream_paused gauge\n"));
+    for (size_t i = 0; i < cs->halted_count; i++) {
+        const struct halted *h = &cs->halted[i];
+        buf_fmt(out, "cove_upstream_paused{endpoint=\"%lld\",name=\"", (long long)h->id);
+        label_text(out, h->name);
+        buf_fmt(out, "\",mode=\"%s\"} 1\n", h->mode);
+    }
+}
+
 void conditions_metric(struct buf *out, void *conditions)
 {
     struct conditions *cs = conditions;
     int64_t now = clock_mono_ms();
     pthread_mutex_lock(&cs->lock);
+    metric_halted(out, cs);
     if (cs->states.count)
         buf_str(out, S("# HELP cove_upstream_condition 0 open, 2 breaker open, 3 backing off, 4 "
                        "pull limit reached\n# TYPE cove_upstream_condition gauge\n"));
@@ -365,9 +450,7 @@ void conditions_metric(struct buf *out, void *conditions)
         else if (s->limited && now < s->limit_until)
             state = ENDPOINT_PULL_LIMIT;
         buf_fmt(out, "cove_upstream_condition{endpoint=\"%lld\",name=\"", (long long)s->id);
-        for (const char *p = s->name; *p; p++)
-            if (*p != '"' && *p != '\\' && (unsigned char)*p >= ' ')
-                buf_char(out, *p);
+        label_text(out, s->name);
         buf_fmt(out, "\"} %d\n", (int)state);
     }
     pthread_mutex_unlock(&cs->lock);

@@ -28,6 +28,15 @@ enum condition_use {
     USE_CONTENT, /* blobs, tags, referrers: do not count */
 };
 
+#define PAUSED_RETRY_S 60 /* what clients of a paused upstream are told to wait */
+/*
+ * Upstreams that operators have paused or drain, as the database had them last (registry/halt.h):
+ * items are struct endpoint. condition_cut: must transfers from it end now? Cheap; for each chunk.
+ * What a request does is told by its own endpoint row, not by this.
+ */
+void conditions_set_halted(struct conditions *cs, const struct list *halted);
+bool condition_cut(struct conditions *cs, int64_t endpoint_id);
+
 /* May the endpoint be asked now? Grants at most one half-open try and one probe a minute, so ask
    only when the request will follow, and note its end with condition_note. */
 void condition_look(struct conditions *cs, const struct endpoint *e, enum condition_use use,
@@ -52,7 +61,8 @@ enum err condition_absent(struct conditions *cs, const struct endpoint *e, struc
 void condition_absent_note(struct conditions *cs, const struct endpoint *e, struct str repo,
                            struct str ref, enum err err);
 
-/* "cove_upstream_condition{endpoint="hub"} 0" lines: the number is enum fresh_endpoint. */
+/* "cove_upstream_paused{" and "cove_upstream_condition{endpoint="hub"} 0" lines: the number is enum
+ * fresh_endpoint. */
 void conditions_metric(struct buf *out, void *conditions);
 
 #endif

@@ -162,6 +162,18 @@ bool crew_run(struct crew *w, int64_t lane, void (*fn)(void *arg), void *arg)
     return ok;
 }
 
+int64_t crew_count(struct crew *w, int64_t lane)
+{
+    int64_t n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (const struct lane *l = w->lanes; l; l = l->next)
+        n += l->id == lane ? l->running : 0;
+    for (const struct job *j = w->first; j; j = j->next)
+        n += j->lane == lane;
+    pthread_mutex_unlock(&w->lock);
+    return n;
+}
+
 void crew_free(struct crew *w)
 {
     if (!w)
@@ -203,6 +215,9 @@ void endpoint_copy(struct arena *a, const struct endpoint *e, struct endpoint *o
     out->access_key = dup(a, e->access_key);
     out->access_secret = dup(a, e->access_secret);
     out->status = dup(a, e->status);
+    out->halt = dup(a, e->halt);
+    out->halted_by = dup(a, e->halted_by);
+    out->halt_reason = dup(a, e->halt_reason);
 }
 
 struct place *place_copy(struct arena *a, const struct place *at)

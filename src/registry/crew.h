@@ -13,6 +13,8 @@ struct crew;
 struct crew *crew_new(int each, int all); /* NULL when out of memory */
 /* Runs fn(arg) once, on a thread of the crew. False when the line is full or no thread starts. */
 bool crew_run(struct crew *w, int64_t lane, void (*fn)(void *arg), void *arg);
+/* Jobs of that lane that run or wait in line. */
+int64_t crew_count(struct crew *w, int64_t lane);
 /* Waits for every job, those in line too; they end early when their owner tells them. */
 void crew_free(struct crew *w);
 

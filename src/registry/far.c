@@ -94,6 +94,8 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
     const char *p = bytes;
     n = size_min(n, (size_t)(r->limit - r->have));
     struct flights *fs = r->flight->fs;
+    if (condition_cut(fs->conditions, r->endpoint.id))
+        return E_CLOSED;
     pace_take(fs->paces, r->project_id, r->rate, (int64_t)n, &fs->stopping);
     while (n)
         TRY(put_part(r, &p, &n));

@@ -111,6 +111,11 @@ void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests
     pthread_mutex_unlock(&fs->lock);
 }
 
+int64_t flights_count(struct flights *fs, int64_t endpoint_id)
+{
+    return crew_count(fs->crew, endpoint_id);
+}
+
 static int by_age(const void *a, const void *b)
 {
     const struct flight_view *x = a, *y = b;

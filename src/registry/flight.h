@@ -64,6 +64,9 @@ bool flight_flying(struct flights *fs, const struct digest *d);
 /* The digests of all fetches under way, into a, and the bytes that are still to be written. */
 void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests, int64_t *to_come);
 
+/* Fetches from that endpoint that are under way or wait for a leader, those of far ranges too. */
+int64_t flights_count(struct flights *fs, int64_t endpoint_id);
+
 /* A fetch under way as people see it; texts in the arena. */
 struct flight_view {
     int64_t project_id;

@@ -366,6 +366,12 @@ static enum err into_ring(struct flight *f, const char *p, size_t n)
     return E_OK;
 }
 
+/* Has an operator paused the upstream meanwhile? What is here stays, and is gone on with later. */
+static bool is_cut(struct flight *f)
+{
+    return condition_cut(f->fs->conditions, f->endpoint.id);
+}
+
 static enum err on_head(void *arg, int status, const struct header *headers, size_t count)
 {
     struct stream *s = arg;
@@ -388,7 +394,7 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
     struct stream *s = arg;
     struct flight *f = s->f;
     const char *p = bytes;
-    if (atomic_load(&f->fs->stopping))
+    if (atomic_load(&f->fs->stopping) || is_cut(f))
         return E_CLOSED;
     size_t skip = (size_t)i64_min(f->skip, (int64_t)n);
     f->skip -= (int64_t)skip;
@@ -422,7 +428,7 @@ static enum err on_data(void *arg, const void *bytes, size_t n)
 static bool try_again(struct flight *f, enum err err, const struct oci_status *st, int try)
 {
     static const int64_t pauses_ms[] = {100, 400, 1600};
-    if (try + 1 >= TRIES || atomic_load(&f->fs->stopping))
+    if (try + 1 >= TRIES || atomic_load(&f->fs->stopping) || is_cut(f))
         return false;
     if (err != E_OK && err != E_UPSTREAM && err != E_UPSTREAM_TIMEOUT &&
         !(err == E_TOO_MANY && !st->pull_limit && st->retry_after_s > 0 && st->retry_after_s <= 2))
@@ -436,6 +442,12 @@ static bool try_again(struct flight *f, enum err err, const struct oci_status *s
     return true;
 }
 
+static enum err paused(struct ctx *c, const struct flight *f)
+{
+    c->retry_after = PAUSED_RETRY_S;
+    return fail(c, E_UNAVAILABLE, "upstream %.*s was paused meanwhile", STR(f->endpoint.name));
+}
+
 /* Streams until every byte is here. */
 static enum err fetch(struct ctx *c, struct flight *f, struct oci_status *st)
 {
@@ -447,6 +459,8 @@ static enum err fetch(struct ctx *c, struct flight *f, struct oci_status *st)
         if (before)
             metric_add(M_flight_resumes, 1);
         *st = (struct oci_status){.limit = -1, .remaining = -1};
+        if (is_cut(f))
+            return paused(c, f);
         err = oci_get_blob(c, &f->endpoint, f->repository, &f->digest, before, &sink, st);
         if (err == E_RANGE)
             err = E_OK;
@@ -454,6 +468,8 @@ static enum err fetch(struct ctx *c, struct flight *f, struct oci_status *st)
         ledger_note(c, &f->endpoint, st);
         if (err == E_OK && (f->total < 0 || f->have == f->total))
             break;
+        if (is_cut(f))
+            return paused(c, f);
         if (!try_again(f, err, st, try))
             return err != E_OK ? err
                                : fail(c, E_UPSTREAM, "upstream ends blob %s after %lld bytes",

@@ -149,22 +149,45 @@ static enum err find_target(struct ctx *c, struct str name, bool with_reference,
 /* ---- pulling
  * ------------------------------------------------------------------------------------------ */
 
-/* Nothing is held meanwhile. What is left of the limit is told by other people's pulls, or a whole
-   window passes. */
-static enum err spare(struct ctx *c, const struct prefetch_target *t)
+/* Notes in t whether it is paused now. The wait may be long: memory of its own. */
+static enum err look_again(struct ctx *c, struct prefetch_target *t)
 {
-    const struct prefetch_patience *p = t->patience;
-    const struct timespec nap = {.tv_nsec = 250000000};
-    while (!ledger_spare(c, &t->access.endpoint)) {
-        if (!p || gc_stopping() || !p->go_on(p->arg))
-            return fail(c, E_TOO_MANY, "the rest of the pull limit of %.*s is kept for people",
-                        STR(t->access.endpoint.name));
-        nanosleep(&nap, NULL);
-    }
+    CLEANUP(ctx_release) struct ctx own = {.sv = c->sv, .actor = c->actor};
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct endpoint now = {0};
+    enum err e = tx_read(&own, &tx);
+    if (e == E_OK)
+        e = endpoint_by_id(&own, t->access.endpoint.id, &now);
+    if (e != E_OK)
+        return fail(c, e, "%s", own.msg);
+    t->access.endpoint.halt = now.halt.n ? S("paused") : NO_STR;
     return E_OK;
 }
 
-enum err prefetch_manifest(struct ctx *c, const struct prefetch_target *t, struct str reference,
+/* Nothing is held meanwhile. What is left of the limit is told by other people's pulls, or a whole
+   window passes. */
+static enum err spare(struct ctx *c, struct prefetch_target *t)
+{
+    const struct prefetch_patience *p = t->patience;
+    const struct timespec nap = {.tv_nsec = 250000000};
+    struct str name = t->access.endpoint.name;
+    for (;;) {
+        bool halted = t->access.endpoint.halt.n > 0;
+        if (!halted && ledger_spare(c, &t->access.endpoint))
+            return E_OK;
+        const char *why =
+            halted ? "the upstream is paused" : "the rest of the pull limit is kept for people";
+        if (!p || gc_stopping() || !p->go_on(p->arg, why))
+            return halted
+                       ? fail(c, E_TOO_MANY, "upstream %.*s is paused", STR(name))
+                       : fail(c, E_TOO_MANY,
+                              "the rest of the pull limit of %.*s is kept for people", STR(name));
+        nanosleep(&nap, NULL);
+        TRY(look_again(c, t));
+    }
+}
+
+enum err prefetch_manifest(struct ctx *c, struct prefetch_target *t, struct str reference,
                            struct pulled_manifest *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
@@ -223,7 +246,7 @@ enum err prefetch_content(struct ctx *c, const struct prefetch_target *t,
     return E_OK;
 }
 
-static enum err pull_children(struct ctx *c, const struct prefetch_target *t,
+static enum err pull_children(struct ctx *c, struct prefetch_target *t,
                               const struct manifest *index, struct str platform,
                               struct prefetch_report *report)
 {
@@ -244,7 +267,7 @@ static enum err pull_children(struct ctx *c, const struct prefetch_target *t,
     return E_OK;
 }
 
-static enum err prefetch_target(struct ctx *c, const struct prefetch_target *t, struct str platform,
+static enum err prefetch_target(struct ctx *c, struct prefetch_target *t, struct str platform,
                                 struct str *digest_out, struct prefetch_report *report)
 {
     struct pulled_manifest p;
@@ -318,7 +341,7 @@ static enum err tags_of(struct ctx *c, const struct prefetch_target *t, struct s
     return tag_names(c, repo, NO_STR, 100000, out);
 }
 
-static void refresh_tag(struct ctx *outer, const struct prefetch_target *t, struct str tag,
+static void refresh_tag(struct ctx *outer, struct prefetch_target *t, struct str tag,
                         progress_fn *say, void *arg, struct prefetch_report *r)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = outer->sv, .actor = outer->actor};

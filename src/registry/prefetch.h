@@ -23,7 +23,7 @@ struct prefetch_report {
 /* For who would rather wait than leave out what the pull limit does not allow now: asked four times
    a second whether to go on. */
 struct prefetch_patience {
-    bool (*go_on)(void *arg);
+    bool (*go_on)(void *arg, const char *why); /* why: what is waited for, in words */
     void *arg;
 };
 

@@ -13,8 +13,9 @@ struct prefetch_target {
     const struct prefetch_patience *patience; /* NULL: none */
 };
 
-/* A pull of one manifest; when the rest of the pull limit is for people, E_TOO_MANY or patience. */
-enum err prefetch_manifest(struct ctx *c, const struct prefetch_target *t, struct str reference,
+/* A pull of one manifest; when the rest of the pull limit is for people, or the upstream is paused,
+   E_TOO_MANY or patience. */
+enum err prefetch_manifest(struct ctx *c, struct prefetch_target *t, struct str reference,
                            struct pulled_manifest *out);
 /* Config and layers of an image's manifest. */
 enum err prefetch_content(struct ctx *c, const struct prefetch_target *t,

@@ -66,6 +66,8 @@ static enum err refuse(struct ctx *c, const struct place *at, struct fresh_answe
     if (a.err == E_MANIFEST_UNKNOWN || a.err == E_BLOB_UNKNOWN)
         return fail(c, a.err, "%.*s: not found at upstream %.*s", STR(at->repository),
                     STR(upstream(at)->name));
+    if (a.reason == FRESH_PAUSED_REASON)
+        return fail(c, a.err, "upstream %.*s is %.*s", STR(upstream(at)->name), STR(words));
     return fail(c, a.err, "upstream %.*s: %s%s%.*s", STR(upstream(at)->name),
                 fresh_reason_text(a.reason), words.n ? ": " : "", STR(words));
 }
@@ -457,7 +459,8 @@ static enum err follow(struct ctx *c, const struct place *at, struct flight *f, 
     int64_t size = flight_size(f), have = flight_have(f);
     bool far = size > 0 && from - have > FLIGHT_FAR && from < size - FLIGHT_TAIL &&
                !str_eq(c->sv->settings->proxy_range, S("wait")) &&
-               line_of(at) == 0; /* it would be one more */
+               line_of(at) == 0 && /* it would be one more */
+               !upstream(at)->halt.n;
     if (far)
         return far_source(c, f, at, from, size, *out, out);
     return E_OK;

@@ -11,6 +11,7 @@
 #include "base/metric.h"
 #include "meta/artifact.h"
 #include "meta/store.h"
+#include "registry/flight.h"
 #include "registry/prefetch_inside.h"
 #include "rule/cron.h"
 #include "rule/image.h"
@@ -128,7 +129,7 @@ static enum err inherit(struct ctx *c, const struct prefetch_target *t, struct s
     return tx_commit(&tx);
 }
 
-static enum err fetch_children(struct ctx *c, const struct prefetch_target *t,
+static enum err fetch_children(struct ctx *c, struct prefetch_target *t,
                                const struct refresh_item *item, const struct pulled_manifest *p)
 {
     struct prefetch_report report = {0};
@@ -174,9 +175,11 @@ static enum err refresh(struct ctx *c, struct arena *keep, struct timestamp sinc
         TRY(inherit(c, &t, p.digest, item->last));
     }
     item->moved = true;
-    if (media_is_index(p.media_type))
-        return fetch_children(c, &t, item, &p);
-    return prefetch_content(c, &t, &p, &report);
+    enum err e = media_is_index(p.media_type) ? fetch_children(c, &t, item, &p)
+                                              : prefetch_content(c, &t, &p, &report);
+    if (e != E_OK && condition_cut(flights_conditions(c->sv->flights), t.access.endpoint.id))
+        return fail(c, E_TOO_MANY, "upstream %.*s is paused", STR(t.access.endpoint.name));
+    return e;
 }
 
 enum err refresh_tag(struct ctx *c, struct arena *keep, struct timestamp since,

@@ -48,6 +48,8 @@ static struct fresh_answer before_asking(const struct fresh_question *q)
         if (q->cached)
             return say(FRESH_SERVE, FRESH_OFFLINE_REASON);
         return in_trouble(q, (struct trouble){FRESH_OFFLINE_REASON, E_UNAVAILABLE});
+    case ENDPOINT_PAUSED:
+        return in_trouble(q, (struct trouble){FRESH_PAUSED_REASON, E_UNAVAILABLE});
     case ENDPOINT_BROKEN:
         return in_trouble(q, (struct trouble){FRESH_BREAKER_REASON, E_UNAVAILABLE});
     case ENDPOINT_BUSY: return in_trouble(q, (struct trouble){FRESH_BUSY_REASON, E_TOO_MANY});

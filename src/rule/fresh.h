@@ -41,6 +41,7 @@ enum fresh_endpoint {
     ENDPOINT_BUSY,       /* told to back off (429 that is not the pull limit) */
     ENDPOINT_PULL_LIMIT, /* pull limit reached; nothing may be asked until the next probe */
     ENDPOINT_NO_GETS,    /* pull limit reached; this caller carries the probe: HEAD only */
+    ENDPOINT_PAUSED,     /* an operator has paused or drains it */
 };
 
 /* clang-format off */
@@ -55,6 +56,7 @@ enum fresh_endpoint {
     X(MISSING, "not cached")                                                                       \
     X(GONE, "not found upstream")                                                                  \
     X(OFFLINE, "offline: only the cache is served")                                                \
+    X(PAUSED, "paused by an operator")                                                             \
     X(BREAKER, "upstream failed repeatedly and is left alone for a moment")                        \
     X(BUSY, "too many requests to the upstream registry")                                          \
     X(PULL_LIMIT, "the upstream's pull limit is used up")                                          \

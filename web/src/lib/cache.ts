@@ -40,6 +40,8 @@ export interface UpstreamRow {
   status?: number
   reason?: string
   since?: string
+  paused_by?: string
+  transfers: number
   quota: QuotaNow[] | null
   sums: Period
   health: Health[]
