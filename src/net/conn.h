@@ -36,6 +36,7 @@ struct flow {
 /* The body of a reply that goes on after the handler has returned. */
 struct outgoing {
     bool active, chunked;
+    bool counted; /* fd stands in the account of descriptors */
     int fd;
     struct source *source;
     int64_t offset, end; /* end -1 = until the source is complete */

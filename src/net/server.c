@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/metric.h"
 #include "net/conn.h"
+#include "net/descriptors.h"
 #include "net/forwarded.h"
 #include "net/head.h"
 #include "net/listen.h"
@@ -47,7 +48,6 @@
 #define CUT_MS 2000 /* then connections are cut; 30 s in all */
 #define SWEEP_MS 500
 #define WORKERS_BESIDE 8 /* threads over the cap of handlers: they parse, park and say 503 */
-#define FD_RESERVE 256   /* for storage and database */
 #define READ_FIRST 4096
 #define DROP_MAX (1 << 20)
 #define LINGER_BYTES (8 << 20)
@@ -72,7 +72,8 @@ struct server {
     size_t listener_count;
     struct tls *tls;
     struct cidrs believed;
-    int64_t max_threads, max_connections;
+    int64_t max_threads;
+    struct descriptors fds;
     void (*handle)(struct http_request *r, void *arg);
     void *arg;
     int epoll, wake; /* wake: for server_run */
@@ -119,11 +120,20 @@ static void input_release(struct connection *conn)
     conn->in_at = conn->in_n = conn->in_cap = conn->in_scanned = 0;
 }
 
+/* The end of a reply, and of what its file was lent. */
+static void reply_end(struct connection *conn, bool whole)
+{
+    bool counted = conn->out.counted;
+    send_finish(conn, whole);
+    if (counted)
+        descriptors_give(&conn->server->fds, 1);
+}
+
 static void connection_close(struct connection *conn)
 {
     struct server *s = conn->server;
     if (conn->out.active)
-        send_finish(conn, false);
+        reply_end(conn, false);
     list_remove(s, conn); /* from here on the sweep does not know its descriptor */
     if (conn->reset) {
         struct linger now = {.l_onoff = 1, .l_linger = 0};
@@ -137,6 +147,7 @@ static void connection_close(struct connection *conn)
     input_release(conn);
     free(conn->ahead);
     free(conn);
+    descriptors_give(&s->fds, 1);
     metric_add(M_http_connections, -1);
     if (atomic_fetch_sub(&s->connections, 1) == 1 && server_draining(s))
         eventfd_write(s->wake, 1);
@@ -208,6 +219,7 @@ static void connection_new(struct listener *l, int fd, const struct sockaddr_sto
     }
     if (!conn) {
         close(fd);
+        descriptors_give(&s->fds, 1);
         return;
     }
     conn->kind = KIND_CONNECTION;
@@ -252,7 +264,7 @@ static void accept_some(struct listener *l)
         }
         if (fd < 0)
             break;
-        if (atomic_load(&s->connections) >= s->max_connections)
+        if (atomic_load(&s->connections) >= s->fds.connections || !descriptors_connection(&s->fds))
             refuse_connection(fd);
         else
             connection_new(l, fd, &sa);
@@ -342,13 +354,13 @@ static enum next send_rest(struct connection *conn)
 {
     enum sent sent = send_continue(conn);
     if (sent != SENT_PARK) {
-        send_finish(conn, sent == SENT_WHOLE);
+        reply_end(conn, sent == SENT_WHOLE);
         return settle(conn);
     }
     int64_t now = clock_mono_ms(), until = atomic_load(&conn->deadline_ms);
     if (until && now >= until && !conn_acked_enough(conn)) {
         conn->reset = true;
-        send_finish(conn, false);
+        reply_end(conn, false);
         return NEXT_CLOSE;
     }
     if (!until || now >= until) {
@@ -358,12 +370,14 @@ static enum next send_rest(struct connection *conn)
     return park(conn, PHASE_SEND, EPOLLOUT, until);
 }
 
-/* A place for a handler; a quarter of them is not for requests that bring a body. */
+/* A place for a handler and its descriptors; a quarter of the places is not for requests that bring
+   a body. */
 static bool slot_take(struct server *s, bool with_body)
 {
     int64_t busy = atomic_fetch_add(&s->busy, 1) + 1;
     int64_t bodies = with_body ? atomic_fetch_add(&s->busy_with_body, 1) + 1 : 0;
-    if (busy <= s->max_threads && bodies <= i64_max(1, s->max_threads - s->max_threads / 4))
+    if (busy <= s->max_threads && bodies <= i64_max(1, s->max_threads - s->max_threads / 4) &&
+        descriptors_request(&s->fds))
         return true;
     atomic_fetch_sub(&s->busy, 1);
     if (with_body)
@@ -440,6 +454,8 @@ static enum next serve_head(struct connection *conn, size_t len)
         atomic_store(&conn->phase, PHASE_BUSY);
         conn->in_at += len;
         call_handler(conn, &head, &target);
+        conn->out.counted = conn->out.fd >= 0;
+        descriptors_give(&s->fds, REQUEST_DESCRIPTORS - conn->out.counted);
         next = conn->out.active ? send_rest(conn) : settle(conn);
         slot_give(s, with_body);
     }
@@ -664,23 +680,27 @@ void server_free(struct server *s)
     free(s);
 }
 
-/* How many connections the descriptors allow: each may hold a file too. */
-static int64_t connection_cap(int64_t wanted)
+/* The limit of open files, raised as far as it goes. */
+static int64_t files_limit(void)
 {
     struct rlimit l;
     if (getrlimit(RLIMIT_NOFILE, &l) != 0)
-        return wanted;
+        return 1024;
     if (l.rlim_cur < l.rlim_max) {
         l.rlim_cur = l.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &l) != 0)
             getrlimit(RLIMIT_NOFILE, &l);
     }
-    int64_t files = l.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)l.rlim_cur;
-    int64_t cap = i64_max(16, (files - FD_RESERVE) / 2);
-    if (cap < wanted)
+    return l.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)l.rlim_cur;
+}
+
+static void share_descriptors(struct server *s, int64_t connections)
+{
+    int64_t files = files_limit();
+    descriptors_init(&s->fds, files, connections);
+    if (s->fds.connections < connections)
         log_warn("net", "%lld connections instead of %lld: the limit of open files is %lld",
-                 (long long)cap, (long long)wanted, (long long)files);
-    return i64_min(cap, wanted);
+                 (long long)s->fds.connections, (long long)connections, (long long)files);
 }
 
 static void server_done(struct server **s)
@@ -698,7 +718,7 @@ enum err server_new(struct ctx *c, const struct server_options *o, struct server
     pthread_mutex_init(&s->lock, NULL);
     signal(SIGPIPE, SIG_IGN); /* sendfile and OpenSSL know no MSG_NOSIGNAL */
     s->max_threads = o->max_threads > 0 ? o->max_threads : 4096;
-    s->max_connections = connection_cap(o->max_connections > 0 ? o->max_connections : 12000);
+    share_descriptors(s, o->max_connections > 0 ? o->max_connections : 12000);
     s->handle = o->handle;
     s->arg = o->arg;
     s->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -88,12 +88,14 @@ def connect(server, n):
 
 
 def idle(work, args):
-    """10,000 kept connections (fewer where the limit of open files is under 21,000), each of which
-    has had an answer."""
+    """10,000 kept connections, each of which has had an answer; then the last of them are asked
+    again. We and the server each need so many open files and some more."""
     house, files = House(work), resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    n = 2000 if args.quick else min(10000, files // 2 - 200)  # a connection may need a file
+    n = 2000 if args.quick else 10000
+    demand(files >= 1.4 * n, f"{n} connections need a limit of {1.4 * n:.0f} open files, not {files}")
+    path, auth = house.blob(70000), Client(house.server).auth
     before, some = rss_kib(house.pid), []
-    while len(some) < n - 249:  # a few at a time: this is not the overload
+    while len(some) < n:  # a few at a time: this is not the overload
         batch = connect(house.server, 250)
         some += batch
         for s in batch:
@@ -105,6 +107,11 @@ def idle(work, args):
             demand(said.startswith(b"HTTP/1.1 200"), f"an answer is not 200: {said[:60]!r}")
     time.sleep(2)
     after = rss_kib(house.pid)
+    demand(house.metric("cove_http_connections") >= n, "some are not connected any more")
+    for s in some[-250:]:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {auth}\r\n\r\n".encode())
+    for s in some[-250:]:
+        demand(s.recv(4096).startswith(b"HTTP/1.1 200"), "no blob by a connection that was idle")
     house.server.kill()
     demand(after <= 15 * 1024, f"RSS {after} KiB")
     return (f"{n} idle connections: RSS {after / 1024:.1f} MiB, {before / 1024:.1f} before, "
