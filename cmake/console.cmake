@@ -16,7 +16,6 @@ if(NOT COVE_CONSOLE)
     return()
 endif()
 
-enable_language(ASM)
 set(console_dir ${CMAKE_BINARY_DIR}/console)
 file(GLOB_RECURSE console_sources CONFIGURE_DEPENDS web/src/* web/public/*)
 add_custom_command(

@@ -12,8 +12,9 @@
 /* ---- words for clients -------------------------------------------------------------------- */
 
 const struct field client_query_fields[] = {
-    FIELD(struct client_query, project, 0, 255),
+    FIELD(struct client_query, project, 0, 8192),
     FIELD(struct client_query, ns, 0, 255),
+    FIELD(struct client_query, login, 0, 0),
     FIELDS_END,
 };
 
@@ -50,15 +51,6 @@ static struct str mirror_url(struct call *r, struct str base)
                    STR(str_sub(listen, host.n, listen.n)));
 }
 
-static size_t keep_project(struct mirror_route *routes, size_t count, struct str project)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        if (!project.n || str_eq(routes[i].project, project))
-            routes[n++] = routes[i];
-    return n;
-}
-
 /* With ns: as it would be if the project served that upstream host. */
 enum err get_client_config(struct call *r)
 {
@@ -69,6 +61,7 @@ enum err get_client_config(struct call *r)
     struct str kind = call_param(r, "kind");
     TRY(query_decode(r, &query));
     p.mirror_url = mirror_url(r, p.url);
+    p.login = query.login;
     struct mirror_route planned = {mirror_host(&r->c->mem, query.ns), query.project};
     if (query.ns.n) {
         p.routes = &planned;
@@ -76,7 +69,7 @@ enum err get_client_config(struct call *r)
     } else {
         TRY(mirror_routes(r->c, &r->principal, &routes, &p.count));
         p.routes = routes;
-        p.count = keep_project(routes, p.count, query.project);
+        p.count = mirror_keep(routes, p.count, query.project);
     }
     enum err e = mirror_config(r->c, kind, &p, &b);
     if (e == E_BAD_REQUEST)

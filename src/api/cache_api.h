@@ -7,7 +7,8 @@
 handler get_client_config;
 extern const struct field client_query_fields[];
 struct client_query {
-    struct str project, ns;
+    struct str project, ns; /* project: a comma list */
+    bool login;
 };
 
 #endif

@@ -126,10 +126,17 @@ int run_mirror_config(struct ctx *c, struct command_call *k)
         .url = s->external_url.n ? s->external_url : url_of(c, s->listen, s->tls_cert.n > 0),
         .mirror_url = url_of(c, s->mirror_listen, false),
     };
+    struct str projects = NO_STR;
     (void)command_option(k, "--url", &p.url);
+    (void)command_option(k, "--mirror-url", &p.mirror_url);
+    (void)command_option(k, "--projects", &projects);
+    p.login = command_option(k, "--login", NULL);
     if (k->words.count != 1)
-        return usage(k, "mirror-config CLIENT [--url URL] (CLIENT: " MIRROR_CLIENTS ")");
+        return usage(k, "mirror-config CLIENT [--projects LIST] [--login] [--url URL] "
+                        "[--mirror-url URL] (CLIENT: " MIRROR_CLIENTS ")");
     enum err e = mirror_routes(c, NULL, &routes, &p.count);
+    if (e == E_OK)
+        p.count = mirror_keep(routes, p.count, projects);
     p.routes = routes;
     if (e == E_OK)
         e = mirror_config(c, k->words.items[0], &p, &b);

@@ -5,6 +5,9 @@
  * those that put a path in front (podman, CRI-O, BuildKit), which name the project. dockerd does
  * neither: it sends Hub names to the root mirror, and for other hosts it has no mirrors at all. And
  * three that have no mirrors and say our name: a pod, helm, a CI job.
+ *
+ * What one file of a client holds is written by one function, for people to copy and for the script
+ * that sets up a node.
  */
 #include "registry/mirror.h"
 
@@ -75,6 +78,19 @@ enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror
     return E_OK;
 }
 
+size_t mirror_keep(struct mirror_route *routes, size_t count, struct str projects)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool kept = !projects.n;
+        for (struct str rest = projects; rest.n && !kept;)
+            kept = str_eq(str_trim(str_cut(&rest, ',')), routes[i].project);
+        if (kept)
+            routes[n++] = routes[i];
+    }
+    return n;
+}
+
 /* ---- configurations
  * ------------------------------------------------------------------------------- */
 
@@ -90,24 +106,39 @@ static bool plain(struct str url)
     return str_starts(url, S("http://"));
 }
 
+static void containerd_file(const struct mirror_params *p, size_t i, struct buf *out)
+{
+    struct str host = p->routes[i].host;
+    struct str server = is_hub(host) ? S("registry-1.docker.io") : host;
+    buf_fmt(out,
+            "server = \"https://%.*s\"\n\n[host.\"%.*s\"]\n  capabilities = [\"pull\", "
+            "\"resolve\"]\n",
+            STR(server), STR(p->url));
+    if (p->login)
+        buf_fmt(out, "\n  [host.\"%.*s\".header]\n    Authorization = \"Basic BASIC\"\n",
+                STR(p->url));
+}
+
 static void containerd(const struct mirror_params *p, struct buf *out)
 {
     buf_str(out,
             S("# In /etc/containerd/config.toml: config_path = \"/etc/containerd/certs.d\"\n"));
+    if (p->login)
+        buf_str(out, S("# BASIC: printf '%s' 'USER:SECRET' | base64 -w 0\n"));
     for (size_t i = 0; i < p->count; i++) {
-        struct str host = p->routes[i].host;
-        struct str server = is_hub(host) ? S("registry-1.docker.io") : host;
-        buf_fmt(out,
-                "\n# /etc/containerd/certs.d/%.*s/hosts.toml\n"
-                "server = \"https://%.*s\"\n\n"
-                "[host.\"%.*s\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
-                STR(host), STR(server), STR(p->url));
+        buf_fmt(out, "\n# /etc/containerd/certs.d/%.*s/hosts.toml\n", STR(p->routes[i].host));
+        containerd_file(p, i, out);
     }
+}
+
+static struct str docker_url(const struct mirror_params *p)
+{
+    return p->mirror_url.n ? p->mirror_url : p->url;
 }
 
 static void docker(const struct mirror_params *p, struct buf *out)
 {
-    struct str url = p->mirror_url.n ? p->mirror_url : p->url;
+    struct str url = docker_url(p);
     buf_fmt(out, "{\n  \"registry-mirrors\": [\"%.*s\"]", STR(url));
     if (plain(url))
         buf_fmt(out, ",\n  \"insecure-registries\": [\"%.*s\"]", STR(without_scheme(url)));
@@ -117,6 +148,11 @@ static void docker(const struct mirror_params *p, struct buf *out)
 static void podman(const struct mirror_params *p, struct buf *out)
 {
     buf_str(out, S("# /etc/containers/registries.conf.d/50-cove.conf\n"));
+    if (p->login)
+        buf_fmt(out,
+                "# once for everybody who pulls: podman login %.*s --username 'USER' --password "
+                "'SECRET'\n",
+                STR(without_scheme(p->url)));
     for (size_t i = 0; i < p->count; i++)
         buf_fmt(out,
                 "\n[[registry]]\nprefix = \"%.*s\"\nlocation = \"%.*s\"\n\n"
@@ -165,7 +201,7 @@ static void kubernetes(const struct mirror_params *p, struct buf *out)
     struct str host = without_scheme(p->url);
     buf_fmt(out,
             "kubectl create secret docker-registry cove --docker-server=%.*s "
-            "--docker-username=USER --docker-password=SECRET\n\n"
+            "--docker-username='USER' --docker-password='SECRET'\n\n"
             "# in the pod\nspec:\n  imagePullSecrets:\n    - name: cove\n  containers:\n"
             "    - image: %.*s/%.*s/REPOSITORY:TAG\n",
             STR(host), STR(host), STR(project_of(p)));
@@ -176,7 +212,7 @@ static void helm(const struct mirror_params *p, struct buf *out)
     struct str host = without_scheme(p->url);
     const char *flag = plain(p->url) ? " --plain-http" : "";
     buf_fmt(out,
-            "helm registry login %.*s --username USER%s\n"
+            "helm registry login %.*s --username 'USER' --password 'SECRET'%s\n"
             "helm pull oci://%.*s/%.*s/CHART --version VERSION%s\n",
             STR(host), flag, STR(host), STR(project_of(p)), flag);
 }
@@ -191,6 +227,77 @@ static void ci(const struct mirror_params *p, struct buf *out)
             "--password-stdin\n"
             "docker pull %.*s/%.*s/REPOSITORY:TAG\n",
             STR(host), STR(host), STR(project_of(p)));
+}
+
+/* ---- a node, whatever runs on it ---------------------------------------------------------------
+ */
+
+extern const char node_script[], node_script_end[]; /* node.sh, by node.S */
+
+/* "docker.io ghcr.io", each host once: routes are sorted by host. */
+static void hosts_of(const struct mirror_params *p, struct buf *out)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!i || !str_eq(p->routes[i].host, p->routes[i - 1].host))
+            buf_fmt(out, " %.*s", STR(p->routes[i].host));
+}
+
+static bool serves_hub(const struct mirror_params *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (is_hub(p->routes[i].host))
+            return true;
+    return false;
+}
+
+static void docker_part(const struct mirror_params *p, struct buf *out)
+{
+    if (!serves_hub(p))
+        return;
+    if (!p->mirror_url.n) {
+        buf_str(out,
+                S("\nif wanted docker /etc/docker; then\n    say 'docker: nothing, Cove has no "
+                  "mirror listener (mirror.listen)'\nfi\n"));
+        return;
+    }
+    buf_fmt(out, "\nif wanted docker /etc/docker; then\n    docker_mirror '%.*s' <<'COVE_END'\n",
+            STR(p->mirror_url));
+    docker(p, out);
+    buf_str(out, S("COVE_END\nfi\n"));
+}
+
+/* One function of node.sh for each file, with the text that people would copy. */
+static void script(const struct mirror_params *p, struct buf *out)
+{
+    buf_fmt(out,
+            "#!/bin/sh\n# Makes containerd, docker and podman of this node pull through "
+            "%.*s:\n#",
+            STR(p->url));
+    hosts_of(p, out);
+    buf_str(out,
+            S("\n# It may be run again, says what it does, keeps what it changes, and takes it "
+              "back with --undo.\n# shellcheck disable=SC2317 # one upstream alone does not need "
+              "every function\n\n"));
+    if (p->login)
+        buf_str(out, S("# Who pulls; the environment goes first.\n"
+                       "COVE_USER=${COVE_USER:-'USER'}\nCOVE_SECRET=${COVE_SECRET:-'SECRET'}\n\n"));
+    buf_str(out, (struct str){node_script, (size_t)(node_script_end - node_script)});
+    buf_str(out, S("\nbegin \"$@\"\n\nif wanted containerd /etc/containerd; then\n"
+                   "    containerd_directory\n"));
+    for (size_t i = 0; i < p->count; i++) {
+        if (i && str_eq(p->routes[i].host, p->routes[i - 1].host))
+            continue; /* containerd knows a host once */
+        buf_fmt(out, "    containerd_host '%.*s' <<'COVE_END'\n", STR(p->routes[i].host));
+        containerd_file(p, i, out);
+        buf_str(out, S("COVE_END\n"));
+    }
+    buf_str(out, S("fi\n"));
+    docker_part(p, out);
+    buf_fmt(out,
+            "\nif wanted podman /etc/containers; then\n    podman_mirrors '%.*s' <<'COVE_END'\n",
+            STR(without_scheme(p->url)));
+    podman(&(struct mirror_params){p->url, p->mirror_url, p->routes, p->count, false}, out);
+    buf_str(out, S("COVE_END\nfi\n\nfinish\n"));
 }
 
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
@@ -210,6 +317,7 @@ enum err mirror_config(struct ctx *c, struct str client, const struct mirror_par
         {"kubernetes", kubernetes},
         {"helm", helm},
         {"ci", ci},
+        {"script", script},
     };
     for (size_t i = 0; i < COUNT(writers); i++)
         if (str_eq(client, str_of(writers[i].client))) {

@@ -28,14 +28,18 @@ struct mirror_params {
     struct str mirror_url; /* of the mirror listener; empty = none */
     const struct mirror_route *routes;
     size_t count;
+    bool login; /* with a place for a name and a secret: USER, SECRET, and BASIC for both */
 };
+/* Keeps the routes of the projects in a comma list; an empty one keeps all. */
+size_t mirror_keep(struct mirror_route *routes, size_t count, struct str projects);
 /* The routes of the proxy projects with a proxy_ns that `who` sees (NULL: of all), sorted by host.
    Opens a read transaction. */
 enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror_route **out,
                        size_t *count);
 #define MIRROR_CLIENTS                                                                             \
-    "containerd, docker, podman, crio, k3s, rke2, buildkit, kubernetes, helm or ci"
-/* The text for one of MIRROR_CLIENTS. E_BAD_REQUEST for another. */
+    "containerd, docker, podman, crio, k3s, rke2, buildkit, kubernetes, helm, ci or script"
+/* The text for one of MIRROR_CLIENTS; "script" is a shell script that sets up a node. E_BAD_REQUEST
+ * for another. */
 enum err mirror_config(struct ctx *c, struct str client, const struct mirror_params *p,
                        struct buf *out);
 

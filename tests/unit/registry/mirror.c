@@ -74,6 +74,9 @@ static void configurations(void **state)
         {"crio", "location = \"cove:5000/hub\""},
         {"k3s", "  \"docker.io\":\n    endpoint:\n      - \"http://cove:5000\"\n"},
         {"rke2", "# /etc/rancher/rke2/registries.yaml\nmirrors:\n  \"docker.io\""},
+        {"script", "containerd_host 'ghcr.io' <<'COVE_END'\nserver = \"https://ghcr.io\"\n"},
+        {"script", "docker_mirror 'http://cove:5001' <<'COVE_END'\n{\n"},
+        {"script", "podman_mirrors 'cove:5000' <<'COVE_END'\n# /etc/containers"},
         {"kubernetes", "docker-registry cove --docker-server=cove:5000 "},
         {"kubernetes", "- image: cove:5000/hub/REPOSITORY:TAG\n"},
         {"helm", "helm pull oci://cove:5000/hub/CHART --version VERSION --plain-http\n"},
@@ -82,7 +85,7 @@ static void configurations(void **state)
     };
     static const struct mirror_route routes[] = {{S("docker.io"), S("hub")},
                                                  {S("ghcr.io"), S("ghcr")}};
-    const struct mirror_params p = {S("http://cove:5000"), S("http://cove:5001"), routes, 2};
+    const struct mirror_params p = {S("http://cove:5000"), S("http://cove:5001"), routes, 2, false};
     struct ctx c = {0};
     for (size_t i = 0; i < COUNT(rows); i++) {
         CLEANUP(buf_release) struct buf b = {0};
@@ -95,12 +98,27 @@ static void configurations(void **state)
     ctx_release(&c);
 }
 
+static void projects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *projects;
+        size_t kept;
+    } rows[] = {{"", 3}, {"hub", 1}, {"git, hub", 3}, {"git", 2}, {"hu", 0}, {",", 0}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct mirror_route routes[] = {
+            {S("docker.io"), S("hub")}, {S("ghcr.io"), S("git")}, {S("quay.io"), S("git")}};
+        assert_int_equal(mirror_keep(routes, 3, str_of(rows[i].projects)), rows[i].kept);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts),
         cmocka_unit_test(repositories),
         cmocka_unit_test(configurations),
+        cmocka_unit_test(projects),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
