@@ -8,7 +8,6 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/metric.h"
 
 #include <errno.h>
@@ -21,7 +20,6 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
-#define COPY_SIZE ((size_t)64 << 10)
 #define RAW_READ_MAX ((size_t)256 << 10)
 
 static int64_t tls_result(struct connection *conn, int result, short *want_out)
@@ -51,22 +49,30 @@ int64_t conn_recv(struct connection *conn, void *p, size_t n, short *want_out)
     }
 }
 
-static int64_t send_some(struct connection *conn, const void *p, size_t n, bool more,
-                         short *want_out)
+static void count_sent(struct connection *conn, int64_t n)
+{
+    atomic_fetch_add_explicit(&conn->sent, n, memory_order_relaxed);
+}
+
+int64_t conn_send(struct connection *conn, const void *p, size_t n, bool more, short *want_out)
 {
     *want_out = POLLOUT;
     if (conn->ssl) {
         ERR_clear_error();
         int k = SSL_write(conn->ssl, p, (int)size_min(n, RAW_READ_MAX));
-        if (k > 0)
+        if (k > 0) {
+            count_sent(conn, k);
             return k;
+        }
         int64_t why = tls_result(conn, k, want_out);
         return why == CONN_AGAIN ? CONN_AGAIN : CONN_ERROR;
     }
     for (;;) {
         ssize_t k = send(conn->fd, p, n, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-        if (k >= 0)
+        if (k >= 0) {
+            count_sent(conn, k);
             return k;
+        }
         if (errno != EINTR)
             return errno == EAGAIN ? CONN_AGAIN : CONN_ERROR;
     }
@@ -136,19 +142,13 @@ static bool wait_to_send(struct connection *conn, short want)
     return conn_acked_enough(conn);
 }
 
-static void count_sent(struct connection *conn, int64_t n)
-{
-    atomic_fetch_add_explicit(&conn->sent, n, memory_order_relaxed);
-}
-
 bool conn_write(struct connection *conn, const void *p, size_t n, bool more)
 {
     const char *at = p;
     while (n) {
         short want;
-        int64_t k = send_some(conn, at, n, more, &want);
+        int64_t k = conn_send(conn, at, n, more, &want);
         if (k > 0) {
-            count_sent(conn, k);
             at += k;
             n -= (size_t)k;
         } else if (k != CONN_AGAIN || !wait_to_send(conn, want)) {
@@ -170,32 +170,6 @@ int64_t conn_sendfile(struct connection *conn, int fd, int64_t *offset, int64_t 
         if (errno != EINTR)
             return errno == EAGAIN ? CONN_AGAIN : CONN_ERROR;
     }
-}
-
-static bool copy_file(struct connection *conn, int fd, int64_t *offset, int64_t end)
-{
-    char *copy = malloc(COPY_SIZE);
-    bool fine = copy != NULL;
-    while (fine && *offset < end) {
-        size_t n = (size_t)i64_min(end - *offset, (int64_t)COPY_SIZE);
-        fine = fd_pread_all(fd, copy, n, *offset) == (int64_t)n && conn_write(conn, copy, n, false);
-        if (fine)
-            *offset += (int64_t)n;
-    }
-    free(copy);
-    return fine;
-}
-
-bool conn_write_file(struct connection *conn, int fd, int64_t *offset, int64_t end)
-{
-    if (conn->ssl)
-        return copy_file(conn, fd, offset, end);
-    while (*offset < end) {
-        int64_t k = conn_sendfile(conn, fd, offset, end);
-        if (k <= 0 && (k != CONN_AGAIN || !wait_to_send(conn, POLLOUT)))
-            return false;
-    }
-    return true;
 }
 
 /* ---- the body of a request ---- */

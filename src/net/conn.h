@@ -5,6 +5,7 @@
 #ifndef NET_CONN_H
 #define NET_CONN_H
 
+#include "base/buf.h"
 #include "net/chunk.h"
 #include "net/http.h"
 
@@ -17,14 +18,17 @@ struct server;
 #define RATE_WINDOW_MS 30000          /* bodies: at least 1 KiB/s ... */
 #define RATE_WINDOW_BYTES (30 * 1024) /* ... over each so long window */
 
-enum conn_state { CONN_ACTIVE, CONN_PARKED, CONN_KILLED };
+/* ACTIVE and WOKEN: a thread's. WAITING: nobody's, its source will wake it. PARKED and KILLED: the
+   epoll's. */
+enum conn_state { CONN_ACTIVE, CONN_WOKEN, CONN_WAITING, CONN_PARKED, CONN_KILLED };
 
 enum conn_phase {
     PHASE_HANDSHAKE,
     PHASE_IDLE,   /* between requests, no byte of the next one is here */
     PHASE_HEAD,   /* some bytes of a head are here */
     PHASE_BUSY,   /* a handler or a sender has it */
-    PHASE_SEND,   /* parked while a plain file is being sent */
+    PHASE_SEND,   /* parked while a reply is being sent */
+    PHASE_FOLLOW, /* waits for the source of a reply */
     PHASE_LINGER, /* everything is said; reads on so that the last words are not lost to a reset */
 };
 
@@ -33,14 +37,20 @@ struct flow {
     int64_t waited_ms, bytes;
 };
 
-/* The body of a reply that goes on after the handler has returned. */
+/* The rest of a reply, which goes on after the handler has returned. */
 struct outgoing {
     bool active, chunked;
-    bool counted; /* fd stands in the account of descriptors */
+    bool counted;  /* fd stands in the account of descriptors */
+    bool in_chunk; /* its end is still to be written */
+    bool last;     /* nothing follows what is in front */
     int fd;
     struct source *source;
     int64_t offset, end; /* end -1 = until the source is complete */
-    int64_t limit;
+    int64_t piece;       /* bytes before it may be sent */
+    struct buf front;    /* goes first: what the socket did not take, the frame of a chunk */
+    size_t front_at;
+    int64_t front_body; /* bytes of the body that end with it */
+    short want;         /* the event that sending waits for */
 };
 
 struct connection {
@@ -90,8 +100,9 @@ int64_t conn_recv(struct connection *conn, void *p, size_t n, short *want_out);
 enum err conn_read(struct connection *conn, void *p, size_t n, size_t *n_out);
 /* Sends all, waiting as long as the minimum rate allows. False: give the connection up. */
 bool conn_write(struct connection *conn, const void *p, size_t n, bool more);
-/* The same for a part of a file, without a copy where there is no TLS. */
-bool conn_write_file(struct connection *conn, int fd, int64_t *offset, int64_t end);
+/* One send that does not block: bytes, CONN_ERROR, or CONN_AGAIN with the poll event in *want_out;
+   then the next one must begin with the same bytes. */
+int64_t conn_send(struct connection *conn, const void *p, size_t n, bool more, short *want_out);
 /* One sendfile that does not block: bytes, 0 = the file is shorter, CONN_ERROR, CONN_AGAIN. */
 int64_t conn_sendfile(struct connection *conn, int fd, int64_t *offset, int64_t end);
 /* Starts a window of the minimum rate; true at its end when enough was acknowledged. Any thread
@@ -107,9 +118,12 @@ bool conn_body_drop(struct connection *conn, int64_t max);
 int64_t conn_body_rest(const struct connection *conn);
 
 /* send.c: the rest of a reply, after the handler. */
-enum sent { SENT_WHOLE, SENT_LOST, SENT_PARK };
-/* Goes on sending. SENT_PARK: a plain file whose reader is slow; call again when writable. */
+enum sent { SENT_WHOLE, SENT_LOST, SENT_PARK, SENT_FOLLOW };
+/* Goes on sending, without waiting. SENT_PARK: call again after the event out.want; SENT_FOLLOW:
+   when the source has called connection_wake. */
 enum sent send_continue(struct connection *conn);
+/* What sources call; conn is one that waits, or is about to. Any thread. */
+void connection_wake(void *conn);
 /* Ends the reply: releases the source, tells done(), counts. Once per request. */
 void send_finish(struct connection *conn, bool whole);
 /* A reply of the server's own: an OCI error with that status, then close. */

@@ -59,16 +59,23 @@ enum err http_body_read(struct ctx *c, struct http_request *r, void *p, size_t c
 enum err http_body_all(struct ctx *c, struct http_request *r, size_t max, struct str *out);
 
 /*
- * Bytes that may still be arriving (a flight). until() blocks until bytes past `offset` may be
- * sent: *until_out > offset; equal to offset = the body is complete; an error = the connection is
- * reset, never ended cleanly. The bytes are in fd when it is not negative, else read() copies;
- * which of the two may change with each call of until().
+ * Bytes that may still be arriving (a flight). until() says how far they may be sent by now:
+ * *until_out > offset; equal to offset = the body is complete; SOURCE_LATER = nothing yet, and
+ * wake(wake_arg) is called once, on any thread, when it is worth asking again; an error = the
+ * connection is reset, never ended cleanly. It does not wait. The bytes are in fd when it is not
+ * negative, else read() copies, the same bytes as often as it is asked; which of the two may change
+ * with each call of until().
  */
+#define SOURCE_LATER (-1)
+
 struct source {
     int fd;
     enum err (*until)(struct source *s, int64_t offset, int64_t *until_out);
     enum err (*read)(struct source *s, int64_t offset, void *p, size_t cap, size_t *n_out);
-    void (*release)(struct source *s); /* called once by the sender */
+    void (*release)(
+        struct source *s);   /* called once by the sender; wake() is not called any more */
+    void (*wake)(void *arg); /* set by who calls until(); must not call the source */
+    void *wake_arg;
 };
 
 enum body_kind { BODY_NONE, BODY_BYTES, BODY_FILE, BODY_SOURCE };
@@ -80,7 +87,6 @@ struct body {
     struct source *source; /* BODY_SOURCE: likewise */
     int64_t offset, end;   /* of BODY_FILE and BODY_SOURCE; end -1 = not known: sent chunked,
                               without the last chunk until the source is complete */
-    int64_t limit;         /* bytes per second; 0 = none */
 };
 
 #define REPLY_HEADERS_MAX 32

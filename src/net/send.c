@@ -1,9 +1,12 @@
 /*
- * Replies. The head and bodies of bytes leave in reply_send, small ones in one send. Files and
- * sources go on after the handler has returned, so that its memory is free by then: a plain file
- * by sendfile, parked in the epoll when the reader is slow; over TLS, with a rate limit, or from a
- * source that still grows, on the worker thread. A body that cannot be finished ends in a reset,
- * so that no client takes a part for the whole.
+ * Replies. What the socket takes at once leaves in reply_send. The rest goes on after the handler
+ * has returned, so that its memory is free by then, and holds no thread while the reader is slow:
+ * send_continue sends until the socket is full, then the connection is parked in the epoll. Files
+ * go by sendfile; over TLS they are read again from where the last record ended. What was left of
+ * bytes in memory is copied in front, as far as FRONT_MAX of all connections allows; beyond it the
+ * thread waits. A source that still grows is followed: when it has nothing, the connection is
+ * nobody's until the source wakes it. A body that cannot be finished ends in a reset, so that no
+ * client takes a part for the whole.
  */
 #include "net/conn.h"
 
@@ -21,9 +24,13 @@
 #include <unistd.h>
 
 #define ONE_SEND ((size_t)16 << 10) /* bodies up to here leave together with their head */
+#define COPY_SIZE ((size_t)64 << 10)
 #define PIECE ((int64_t)1 << 20)
-#define TURN ((int64_t)8 << 20) /* a fast reader gives the thread back after so much */
+#define TURN ((int64_t)8 << 20)       /* a fast reader gives the thread back after so much */
+#define FRONT_MAX ((int64_t)32 << 20) /* bytes of replies in memory that wait for slow readers */
 #define DROP_MAX (1 << 20)
+
+static _Atomic int64_t in_front; /* of all connections */
 
 static const char *reason(int status)
 {
@@ -107,9 +114,18 @@ static void put_head(struct buf *b, const struct connection *conn, const struct 
     buf_add(b, "\r\n", 2);
 }
 
+static void front_release(struct outgoing *o)
+{
+    if (o->front.cap)
+        atomic_fetch_sub(&in_front, (int64_t)o->front.cap);
+    buf_release(&o->front);
+    o->front_at = 0;
+}
+
 void send_finish(struct connection *conn, bool whole)
 {
     struct outgoing *o = &conn->out;
+    front_release(o);
     if (o->fd >= 0)
         close(o->fd);
     if (o->source)
@@ -153,11 +169,14 @@ static void prepare(struct connection *conn, struct reply *p)
     *o = (struct outgoing){.fd = -1};
     if (p->body.kind == BODY_FILE)
         o->fd = p->body.fd;
-    if (p->body.kind == BODY_SOURCE)
+    if (p->body.kind == BODY_SOURCE) {
         o->source = p->body.source;
+        o->source->wake = connection_wake;
+        o->source->wake_arg = conn;
+    }
     o->offset = p->body.offset;
     o->end = p->body.end;
-    o->limit = p->body.limit;
+    o->piece = o->offset;
     bool endless = p->body.kind == BODY_SOURCE && p->body.end < 0 && has_body(p->status);
     o->chunked = endless && !conn->http10;
     conn->done = p->done;
@@ -191,33 +210,94 @@ static void finish_bytes(struct connection *conn, bool fine, size_t body_n)
     send_finish(conn, fine);
 }
 
-static void send_bytes(struct connection *conn, struct buf *b, struct str bytes)
+/* Sends what the socket takes; how much that was, or -1. */
+static int64_t push(struct connection *conn, struct str s, bool more)
 {
-    bool fine;
-    if (bytes.n <= ONE_SEND) {
-        buf_str(b, bytes);
-        fine = !b->full && conn_write(conn, b->p, b->n, false);
-    } else {
-        fine = !b->full && conn_write(conn, b->p, b->n, true) &&
-               conn_write(conn, bytes.p, bytes.n, false);
+    size_t at = 0;
+    while (at < s.n) {
+        int64_t k = conn_send(conn, s.p + at, s.n - at, more, &conn->out.want);
+        if (k == CONN_AGAIN)
+            break;
+        if (k <= 0)
+            return -1;
+        at += (size_t)k;
     }
-    finish_bytes(conn, fine, bytes.n);
+    return (int64_t)at;
 }
 
-static void send_file_head(struct connection *conn, struct buf *b)
+/* Puts two texts in front of what is to be sent. False: it would be more than `most` in all. */
+static bool put_in_front(struct outgoing *o, struct str a, struct str b, int64_t most)
+{
+    int64_t n = (int64_t)(a.n + b.n);
+    assert(o->front_at == o->front.n);
+    front_release(o);
+    if (atomic_load(&in_front) + n > most || !buf_reserve(&o->front, a.n + b.n))
+        return false;
+    atomic_fetch_add(&in_front, (int64_t)o->front.cap);
+    return buf_str(&o->front, a) && buf_str(&o->front, b);
+}
+
+/* Head and bytes; what the socket does not take waits in front. `more`: a body follows. */
+static bool send_now(struct connection *conn, struct str head, struct str bytes, bool more)
+{
+    int64_t k = push(conn, head, more || bytes.n > 0);
+    if (k < 0)
+        return false;
+    head = str_sub(head, (size_t)k, head.n);
+    if (!head.n && bytes.n) {
+        k = push(conn, bytes, more);
+        if (k < 0)
+            return false;
+        bytes = str_sub(bytes, (size_t)k, bytes.n);
+    }
+    if (!head.n && !bytes.n)
+        return true;
+    if (put_in_front(&conn->out, head, bytes, FRONT_MAX))
+        return true;
+    return conn_write(conn, head.p, head.n, true) && conn_write(conn, bytes.p, bytes.n, more);
+}
+
+/* A reply whose body is in memory, or has none. */
+static void send_bytes(struct connection *conn, struct buf *b, struct str bytes, size_t body_n)
+{
+    bool fine = !b->full && send_now(conn, buf_view(b), bytes, false);
+    if (!fine || !conn->out.front.n) {
+        finish_bytes(conn, fine, body_n);
+        return;
+    }
+    conn->out.front_body = (int64_t)body_n;
+    conn->out.last = conn->out.active = true;
+}
+
+static void send_text(struct connection *conn, struct buf *b, struct str bytes)
+{
+    if (bytes.n > ONE_SEND) {
+        send_bytes(conn, b, bytes, bytes.n);
+    } else {
+        buf_str(b, bytes);
+        send_bytes(conn, b, NO_STR, bytes.n);
+    }
+}
+
+static void send_head(struct connection *conn, struct buf *b, bool more)
+{
+    if (b->full || !send_now(conn, buf_view(b), NO_STR, more))
+        finish_bytes(conn, false, 0);
+    else
+        conn->out.active = true;
+}
+
+static void send_file(struct connection *conn, struct buf *b)
 {
     struct outgoing *o = &conn->out;
     assert(o->end >= o->offset);
     size_t n = (size_t)(o->end - o->offset);
-    if (n <= ONE_SEND && !o->limit) {
-        bool fine = take_small_file(o, b) && conn_write(conn, b->p, b->n, false);
-        finish_bytes(conn, fine, n);
-        return;
-    }
-    if (b->full || !conn_write(conn, b->p, b->n, true))
-        finish_bytes(conn, false, 0);
+    if (n > ONE_SEND)
+        send_head(conn, b, true);
+    else if (take_small_file(o, b))
+        send_bytes(conn, b, NO_STR, n);
     else
-        o->active = true;
+        finish_bytes(conn, false, 0);
 }
 
 void reply_send(struct ctx *c, struct http_request *r, struct reply *p)
@@ -230,15 +310,13 @@ void reply_send(struct ctx *c, struct http_request *r, struct reply *p)
     buf_reserve(&b, 2048);
     put_head(&b, conn, p, length_of(conn, p));
     if (conn->head_only || !has_body(p->status) || p->body.kind == BODY_NONE)
-        send_bytes(conn, &b, NO_STR);
+        send_text(conn, &b, NO_STR);
     else if (p->body.kind == BODY_BYTES)
-        send_bytes(conn, &b, p->body.bytes);
+        send_text(conn, &b, p->body.bytes);
     else if (p->body.kind == BODY_FILE)
-        send_file_head(conn, &b);
-    else if (b.full || !conn_write(conn, b.p, b.n, false))
-        finish_bytes(conn, false, 0);
+        send_file(conn, &b);
     else
-        conn->out.active = true;
+        send_head(conn, &b, false);
     buf_release(&b);
     conn->replied = true;
 }
@@ -265,117 +343,153 @@ void send_error(struct connection *conn, int status, const char *code, const cha
             body.n, status == 503 ? "Retry-After: 1\r\n" : "");
     if (!conn->head_only)
         buf_str(&b, buf_view(&body));
-    conn->writing = (struct flow){0};
     conn->close = true;
-    if (!conn_write(conn, b.p, b.n, false))
-        conn->reset = true;
+    if (push(conn, buf_view(&b), false) != (int64_t)b.n)
+        conn->reset = true; /* also who has not read what came before is not waited for */
     buf_release(&body);
     buf_release(&b);
 }
 
 /* ---- after the handler ---- */
 
-/* A token bucket of a quarter second: waits until the bytes sent so far are due. False when the
-   connection is gone. */
-static bool pace(struct connection *conn, int64_t started_ms)
+/* What to do when everything that may be sent is sent. */
+enum step { STEP_SEND, STEP_WHOLE, STEP_LOST, STEP_LATER };
+
+static enum step frame(struct outgoing *o, const char *text)
 {
-    int64_t limit = conn->out.limit;
-    for (;;) {
-        double due = (double)conn->body_sent / (double)limit * 1000.0 - 250.0;
-        int64_t wait = started_ms + (int64_t)due - clock_mono_ms();
-        if (wait <= 0)
-            return true;
-        struct pollfd p = {conn->fd, 0, 0};
-        if (poll(&p, 1, (int)i64_min(wait, 1000)) > 0)
-            return false;
+    return put_in_front(o, str_of(text), NO_STR, INT64_MAX) ? STEP_SEND : STEP_LOST;
+}
+
+/* How far the source has come. */
+static enum step follow(struct outgoing *o)
+{
+    int64_t until;
+    if (o->source->until(o->source, o->offset, &until) != E_OK)
+        return STEP_LOST;
+    if (until == SOURCE_LATER)
+        return STEP_LATER;
+    if (until <= o->offset) { /* complete, and maybe shorter than promised */
+        o->last = o->end < 0;
+        if (!o->last)
+            return STEP_LOST;
+        return o->chunked ? frame(o, "0\r\n\r\n") : STEP_WHOLE;
     }
+    if (o->end >= 0)
+        until = i64_min(until, o->end);
+    o->piece = i64_min(until, o->offset + PIECE);
+    if (!o->chunked)
+        return STEP_SEND;
+    char size[24];
+    (void)snprintf(size, sizeof size, "%llx\r\n", (unsigned long long)(o->piece - o->offset));
+    o->in_chunk = true;
+    return frame(o, size);
 }
 
-static int64_t piece_size(const struct outgoing *o)
+static enum step next_piece(struct outgoing *o)
 {
-    return o->limit ? i64_min(PIECE, i64_max(o->limit / 8, 4096)) : PIECE;
+    if (o->last || (o->end >= 0 && o->offset >= o->end))
+        return STEP_WHOLE;
+    if (o->in_chunk) {
+        o->in_chunk = false;
+        return frame(o, "\r\n");
+    }
+    if (o->source)
+        return follow(o);
+    o->piece = o->end;
+    return STEP_SEND;
 }
 
-/* Sends offset..until of a source's file or of what it reads out. */
-static bool send_range(struct connection *conn, int64_t until)
+static int64_t send_front(struct connection *conn)
+{
+    struct outgoing *o = &conn->out;
+    struct str rest = str_sub(buf_view(&o->front), o->front_at, o->front.n);
+    bool more = !o->last && o->offset < o->piece;
+    int64_t k = conn_send(conn, rest.p, rest.n, more, &o->want);
+    if (k <= 0)
+        return k;
+    o->front_at += (size_t)k;
+    if (o->front_at < o->front.n)
+        return k;
+    conn->body_sent += o->front_body;
+    o->front_body = 0;
+    front_release(o);
+    return k;
+}
+
+/* Bytes of the piece by way of memory. What does not leave is read again next time: the same bytes,
+   as TLS demands. */
+static int64_t send_copy(struct connection *conn, int fd, char *copy)
+{
+    struct outgoing *o = &conn->out;
+    size_t n = (size_t)i64_min(o->piece - o->offset, (int64_t)COPY_SIZE), got = 0;
+    if (fd >= 0 && fd_pread_all(fd, copy, n, o->offset) != (int64_t)n)
+        return CONN_ERROR;
+    for (; fd < 0 && got < n;) {
+        size_t part = 0;
+        int64_t at = o->offset + (int64_t)got;
+        if (o->source->read(o->source, at, copy + got, n - got, &part) != E_OK || !part ||
+            part > n - got)
+            return CONN_ERROR;
+        got += part;
+    }
+    int64_t k = push(conn, (struct str){copy, n}, false);
+    if (k < 0)
+        return CONN_ERROR;
+    o->offset += k;
+    conn->body_sent += k;
+    return k == (int64_t)n ? k : CONN_AGAIN;
+}
+
+static int64_t send_piece(struct connection *conn, char **copy)
 {
     struct outgoing *o = &conn->out;
     int fd = o->source ? o->source->fd : o->fd;
-    if (fd >= 0)
-        return conn_write_file(conn, fd, &o->offset, until);
-    size_t cap = (size_t)i64_min(until - o->offset, 64 << 10);
-    char *copy = malloc(cap);
-    bool fine = copy != NULL;
-    while (fine && o->offset < until) {
-        size_t want = size_min(cap, (size_t)(until - o->offset)), n = 0;
-        fine = o->source->read(o->source, o->offset, copy, want, &n) == E_OK && n > 0 &&
-               n <= want && conn_write(conn, copy, n, false);
-        o->offset += fine ? (int64_t)n : 0;
+    if (conn->ssl || fd < 0) {
+        if (!*copy && !(*copy = malloc(COPY_SIZE)))
+            return CONN_ERROR;
+        return send_copy(conn, fd, *copy);
     }
-    free(copy);
-    return fine;
+    o->want = POLLOUT;
+    int64_t k = conn_sendfile(conn, fd, &o->offset, o->piece);
+    conn->body_sent += i64_max(0, k);
+    return k;
 }
 
-static bool send_piece(struct connection *conn, int64_t until)
+static enum sent go_on(struct connection *conn, char **copy)
 {
     struct outgoing *o = &conn->out;
-    int64_t from = o->offset;
-    until = i64_min(until, from + piece_size(o));
-    bool fine = true;
-    if (o->chunked) {
-        char size[24];
-        int n = snprintf(size, sizeof size, "%llx\r\n", (unsigned long long)(until - from));
-        fine = conn_write(conn, size, (size_t)n, true);
+    int64_t turn = 0, k;
+    for (;;) {
+        if (o->front_at < o->front.n) {
+            k = send_front(conn);
+        } else if (o->offset < o->piece) {
+            k = send_piece(conn, copy);
+        } else {
+            switch (next_piece(o)) {
+            case STEP_SEND: continue;
+            case STEP_WHOLE: return SENT_WHOLE;
+            case STEP_LATER: return SENT_FOLLOW;
+            case STEP_LOST: return SENT_LOST;
+            }
+        }
+        if (k == CONN_AGAIN)
+            return SENT_PARK;
+        if (k <= 0)
+            return SENT_LOST;
+        turn += k;
+        if (turn >= TURN) {
+            o->want = POLLOUT;
+            return SENT_PARK;
+        }
     }
-    fine = fine && send_range(conn, until) && (!o->chunked || conn_write(conn, "\r\n", 2, false));
-    conn->body_sent += o->offset - from;
-    return fine;
-}
-
-/* A source, or a file over TLS or with a limit: on this thread, to the end. */
-static bool send_here(struct connection *conn)
-{
-    struct outgoing *o = &conn->out;
-    int64_t started = clock_mono_ms();
-    while (o->end < 0 || o->offset < o->end) {
-        int64_t until = o->end;
-        if (o->source && o->source->until(o->source, o->offset, &until) != E_OK)
-            return false;
-        if (until <= o->offset && o->end >= 0)
-            return false; /* complete, yet shorter than promised */
-        if (until <= o->offset)
-            return !o->chunked || conn_write(conn, "0\r\n\r\n", 5, false);
-        if (o->end >= 0)
-            until = i64_min(until, o->end);
-        while (o->offset < until)
-            if (!send_piece(conn, until) || (o->limit && !pace(conn, started)))
-                return false;
-    }
-    return true;
 }
 
 enum sent send_continue(struct connection *conn)
 {
-    struct outgoing *o = &conn->out;
-    if (o->source || conn->ssl || o->limit) {
-        if (send_here(conn))
-            return SENT_WHOLE;
+    char *copy = NULL;
+    enum sent sent = go_on(conn, &copy);
+    free(copy);
+    if (sent == SENT_LOST)
         conn->reset = true;
-        return SENT_LOST;
-    }
-    int64_t turn = 0;
-    while (o->offset < o->end) {
-        if (turn >= TURN)
-            return SENT_PARK;
-        int64_t k = conn_sendfile(conn, o->fd, &o->offset, o->end);
-        if (k == CONN_AGAIN)
-            return SENT_PARK;
-        if (k <= 0) {
-            conn->reset = true;
-            return SENT_LOST;
-        }
-        turn += k;
-        conn->body_sent += k;
-    }
-    return SENT_WHOLE;
+    return sent;
 }

@@ -1,9 +1,10 @@
 /*
  * The server. One epoll holds every connection that waits for its client: idle, in the middle of
- * a head or of a TLS handshake, or reading a file slower than we send it. None of them costs a
- * thread. All events are one-shot: the worker that takes one owns the connection (CONN_ACTIVE)
- * until it parks or closes it. A worker that finds a whole head runs the handler, which may block
- * as it likes; pool.c sees to it that others take the next events.
+ * a head or of a TLS handshake, or reading a reply slower than we send it. None of them costs a
+ * thread, nor does one that waits for the source of its reply: it is in no hand and armed for no
+ * event until connection_wake. All events are one-shot: the worker that takes one owns the
+ * connection (CONN_ACTIVE) until it parks or closes it. A worker that finds a whole head runs the
+ * handler, which may block as it likes; pool.c sees to it that others take the next events.
  *
  * Deadlines are swept twice a second by the thread in server_run. The sweep never touches a
  * connection that a worker owns: it marks a parked one CONN_KILLED and shuts its socket down, and
@@ -349,10 +350,53 @@ static enum next settle(struct connection *conn)
     return NEXT_HEAD;
 }
 
-/* The body of a reply, as far as it goes without waiting for a slow reader. */
+/* Arms a connection that was nobody's: a worker takes it and goes on sending. */
+static void take_up(struct connection *conn)
+{
+    struct epoll_event e = {.events = EPOLLOUT | EPOLLONESHOT, .data.ptr = conn};
+    if (epoll_ctl(conn->server->epoll, EPOLL_CTL_MOD, conn->fd, &e) != 0)
+        log_error("net", "a connection cannot be woken: errno %d", errno);
+}
+
+void connection_wake(void *arg)
+{
+    struct connection *conn = arg;
+    for (;;) {
+        int state = atomic_load(&conn->state);
+        if (state == CONN_WAITING &&
+            atomic_compare_exchange_weak(&conn->state, &state, CONN_PARKED)) {
+            take_up(conn); /* from here on it is another thread's */
+            return;
+        }
+        if (state == CONN_ACTIVE && atomic_compare_exchange_weak(&conn->state, &state, CONN_WOKEN))
+            return;
+        if (state != CONN_ACTIVE && state != CONN_WAITING)
+            return;
+    }
+}
+
+/* Leaves the connection to its source. False: that has called already. */
+static bool leave_to_source(struct connection *conn)
+{
+    int active = CONN_ACTIVE;
+    atomic_store(&conn->phase, PHASE_FOLLOW);
+    atomic_store(&conn->deadline_ms, clock_mono_ms() + SWEEP_MS);
+    if (atomic_compare_exchange_strong(&conn->state, &active, CONN_WAITING))
+        return true;
+    atomic_store(&conn->state, CONN_ACTIVE);
+    atomic_store(&conn->deadline_ms, 0);
+    return false;
+}
+
+/* The rest of a reply, as far as it goes without waiting for a slow reader or a slow source. */
 static enum next send_rest(struct connection *conn)
 {
-    enum sent sent = send_continue(conn);
+    enum sent sent;
+    do {
+        sent = send_continue(conn);
+        if (sent == SENT_FOLLOW && leave_to_source(conn))
+            return NEXT_PARKED;
+    } while (sent == SENT_FOLLOW);
     if (sent != SENT_PARK) {
         reply_end(conn, sent == SENT_WHOLE);
         return settle(conn);
@@ -367,7 +411,7 @@ static enum next send_rest(struct connection *conn)
         conn_mark_acked(conn);
         until = now + RATE_WINDOW_MS;
     }
-    return park(conn, PHASE_SEND, EPOLLOUT, until);
+    return park(conn, PHASE_SEND, epoll_events(conn->out.want), until);
 }
 
 /* A place for a handler and its descriptors; a quarter of the places is not for requests that bring
@@ -525,12 +569,19 @@ static enum next handshake(struct connection *conn)
                 conn->head_deadline_ms);
 }
 
+static enum next send_again(struct connection *conn, int phase)
+{
+    if (phase == PHASE_FOLLOW) /* its reader had everything: a new window begins */
+        atomic_store(&conn->deadline_ms, 0);
+    return send_rest(conn);
+}
+
 /* An event came for a parked connection. */
 static void serve(struct connection *conn)
 {
     int parked = CONN_PARKED;
     enum next next = NEXT_HEAD;
-    while (atomic_load(&conn->state) == CONN_ACTIVE)
+    while (atomic_load(&conn->state) < CONN_WAITING)
         sched_yield(); /* the one who parks it is on its last line */
     if (!atomic_compare_exchange_strong(&conn->state, &parked, CONN_ACTIVE)) {
         conn->reset = conn->reset || conn->out.active; /* killed by the sweep */
@@ -539,8 +590,8 @@ static void serve(struct connection *conn)
         int phase = atomic_load(&conn->phase);
         if (phase == PHASE_HANDSHAKE)
             next = handshake(conn);
-        else if (phase == PHASE_SEND)
-            next = send_rest(conn);
+        else if (phase == PHASE_SEND || phase == PHASE_FOLLOW)
+            next = send_again(conn, phase);
         else if (phase == PHASE_LINGER)
             next = linger(conn);
     }
@@ -568,6 +619,20 @@ static void kill_parked(struct connection *conn)
         shutdown(conn->fd, SHUT_RDWR);
 }
 
+/* A connection that waits for its source is looked after now and then: sources may leave the last
+   bytes that came unannounced, and nobody tells us of a client that has left. */
+static void sweep_waiting(struct connection *conn, int64_t now, bool all)
+{
+    int waiting = CONN_WAITING;
+    struct pollfd p = {conn->fd, 0, 0};
+    if (!all && now < atomic_load(&conn->deadline_ms))
+        return;
+    if (!all && poll(&p, 1, 0) == 0)
+        connection_wake(conn);
+    else if (atomic_compare_exchange_strong(&conn->state, &waiting, CONN_KILLED))
+        take_up(conn);
+}
+
 /* A drain closes what waits for nothing: no byte of a request is on its way. */
 static bool is_idle(const struct connection *conn)
 {
@@ -584,10 +649,13 @@ static void sweep(struct server *s, bool all)
     for (struct connection *conn = s->list; conn; conn = conn->next) {
         if (all)
             shutdown(conn->fd, SHUT_RDWR); /* handlers that read or write now fail */
-        if (atomic_load(&conn->state) != CONN_PARKED)
+        int state = atomic_load(&conn->state);
+        if (state == CONN_WAITING)
+            sweep_waiting(conn, now, all);
+        if (state != CONN_PARKED)
             continue;
         int phase = atomic_load(&conn->phase);
-        bool late = now >= atomic_load(&conn->deadline_ms);
+        bool late = phase != PHASE_FOLLOW && now >= atomic_load(&conn->deadline_ms);
         if (late && phase == PHASE_SEND && conn_acked_enough(conn)) {
             conn_mark_acked(conn);
             atomic_store(&conn->deadline_ms, now + RATE_WINDOW_MS);

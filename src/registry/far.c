@@ -29,10 +29,10 @@ struct far {
     int64_t from, limit;      /* bytes that come this way: [from, limit) */
 
     pthread_mutex_t lock;
-    pthread_cond_t more, room;
+    pthread_cond_t room;
     int refs; /* the sender and the fetch */
     int64_t sent, have;
-    bool ended, closed;
+    bool ended, closed, waiting; /* waiting: the sender is to be woken */
     char *ring;
 
     struct hasher *hasher; /* of what was read here; the sender's */
@@ -47,7 +47,6 @@ static void far_unref(struct far *r)
     pthread_mutex_unlock(&r->lock);
     if (left)
         return;
-    pthread_cond_destroy(&r->more);
     pthread_cond_destroy(&r->room);
     pthread_mutex_destroy(&r->lock);
     hasher_free(r->hasher);
@@ -68,6 +67,14 @@ static enum err on_head(void *arg, int status, const struct header *headers, siz
     return status == 206 ? E_OK : E_RANGE; /* an upstream without ranges is of no use here */
 }
 
+/* Under r->lock. */
+static void announce(struct far *r)
+{
+    if (r->waiting)
+        r->source.wake(r->source.wake_arg);
+    r->waiting = false;
+}
+
 static enum err put_part(struct far *r, const char **p, size_t *n)
 {
     pthread_mutex_lock(&r->lock);
@@ -80,7 +87,7 @@ static enum err put_part(struct far *r, const char **p, size_t *n)
     if (err == E_OK) {
         memcpy(r->ring + from, *p, part);
         r->have += (int64_t)part;
-        pthread_cond_signal(&r->more);
+        announce(r);
     }
     pthread_mutex_unlock(&r->lock);
     *p += part;
@@ -115,7 +122,7 @@ static void fetch(void *arg)
                  (long long)r->from, c.msg);
     pthread_mutex_lock(&r->lock);
     r->ended = true;
-    pthread_cond_signal(&r->more);
+    announce(r);
     pthread_mutex_unlock(&r->lock);
     ctx_release(&c);
     far_unref(r);
@@ -124,13 +131,9 @@ static void fetch(void *arg)
 /* ---- the reader
  * ------------------------------------------------------------------------------------ */
 
-/* Proof of what was passed on: the flight's digest, and the same bytes in its file. */
+/* What was passed on against the flight's file, whose digest is proven. */
 static enum err compare(struct far *r, int64_t until)
 {
-    struct ctx c = {.sv = r->flight->fs->sv};
-    enum err err = flight_settle(&c, r->flight);
-    ctx_release(&c);
-    TRY(err);
     struct digest ours, theirs;
     struct hasher *h = hasher_new(DIGEST_SHA256);
     char *p = malloc(256 << 10);
@@ -149,20 +152,31 @@ static enum err compare(struct far *r, int64_t until)
     return ok ? E_OK : E_UPSTREAM;
 }
 
+/* How far the fetch of our own has come. */
+static bool own_bytes(struct far *r, int64_t offset, int64_t *until_out)
+{
+    pthread_mutex_lock(&r->lock);
+    r->sent = offset;
+    pthread_cond_signal(&r->room);
+    r->waiting = offset < r->limit && r->have <= offset && !r->ended;
+    *until_out = r->waiting ? SOURCE_LATER : r->have;
+    pthread_mutex_unlock(&r->lock);
+    return *until_out == SOURCE_LATER || *until_out > offset;
+}
+
 static enum err far_until(struct source *s, int64_t offset, int64_t *until_out)
 {
     struct far *r = (struct far *)s;
+    r->base->wake = s->wake;
+    r->base->wake_arg = s->wake_arg;
     if (!r->switched) {
-        pthread_mutex_lock(&r->lock);
-        r->sent = offset;
-        pthread_cond_signal(&r->room);
-        while (offset < r->limit && r->have <= offset && !r->ended)
-            pthread_cond_wait(&r->more, &r->lock);
-        int64_t have = r->have;
-        pthread_mutex_unlock(&r->lock);
         s->fd = -1;
-        *until_out = have;
-        if (have > offset)
+        if (own_bytes(r, offset, until_out))
+            return E_OK;
+        *until_out = SOURCE_LATER;
+        bool settled;
+        TRY(source_settled(r->base, &settled));
+        if (!settled)
             return E_OK;
         TRY(compare(r, offset));
         r->switched = true;
@@ -200,6 +214,7 @@ static void far_release(struct source *s)
     r->base->release(r->base);
     pthread_mutex_lock(&r->lock);
     r->closed = true;
+    r->waiting = false;
     pthread_cond_signal(&r->room);
     pthread_mutex_unlock(&r->lock);
     far_unref(r);
@@ -237,7 +252,6 @@ enum err far_source(struct ctx *c, struct flight *f, const struct place *at, int
     f->refs++;
     pthread_mutex_unlock(&f->lock);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->more, NULL);
     pthread_cond_init(&r->room, NULL);
     endpoint_copy(&r->mem, &at->access->endpoint, &r->endpoint);
     r->repository = str_dup(&r->mem, at->repository);

@@ -189,6 +189,18 @@ void flight_leave_table(struct flight *f)
     pthread_cond_broadcast(&f->fs->left);
 }
 
+void flight_announce(struct flight *f)
+{
+    pthread_cond_broadcast(&f->moved);
+    for (struct reader *r = f->readers; r; r = r->next) {
+        if (!r->waiting)
+            continue;
+        r->waiting = false;
+        f->waiters--;
+        r->source.wake(r->source.wake_arg);
+    }
+}
+
 int64_t flight_released(const struct flight *f)
 {
     if (f->state == FLIGHT_PROVEN)
@@ -465,8 +477,15 @@ enum err flight_settle(struct ctx *c, struct flight *f)
 /* ---- readers ------------------------------------------------------------------------------------
  */
 
-/* Blocks until bytes past offset may be sent. Wake-ups are coalesced by the leader, so a reader
-   looks again by itself every 20 ms. */
+/* Under f->lock. */
+static void set_waiting(struct reader *r, bool waiting)
+{
+    r->flight->waiters += waiting - r->waiting;
+    r->waiting = waiting;
+}
+
+/* How far bytes may be sent. Wake-ups are coalesced by the leader, so who waits looks again by
+   itself now and then. */
 static enum err reader_until(struct source *s, int64_t offset, int64_t *until_out)
 {
     struct reader *r = (struct reader *)s;
@@ -476,24 +495,19 @@ static enum err reader_until(struct source *s, int64_t offset, int64_t *until_ou
     r->at = offset;
     if (f->file_end != INT64_MAX)
         pthread_cond_signal(&f->room);
-    for (;;) {
-        int64_t released = flight_released(f);
-        if (f->state == FLIGHT_FAILED || r->lost) {
-            err = E_UPSTREAM;
-            break;
-        }
-        if (released > offset || f->state == FLIGHT_PROVEN) {
-            /* One call's bytes are all in the file or all in the ring. */
-            bool in_file = offset < f->file_end;
-            *until_out = i64_max(offset, in_file ? i64_min(released, f->file_end) : released);
-            s->fd = in_file && f->file ? store_fd(f->file) : -1;
-            break;
-        }
-        struct timespec t;
-        deadline_in(&t, 20);
-        f->waiters++;
-        pthread_cond_timedwait(&f->moved, &f->lock, &t);
-        f->waiters--;
+    int64_t released = flight_released(f);
+    bool failed = f->state == FLIGHT_FAILED || r->lost;
+    bool moved = released > offset || f->state == FLIGHT_PROVEN;
+    set_waiting(r, !failed && !moved);
+    if (failed) {
+        err = E_UPSTREAM;
+    } else if (moved) {
+        /* One call's bytes are all in the file or all in the ring. */
+        bool in_file = offset < f->file_end;
+        *until_out = i64_max(offset, in_file ? i64_min(released, f->file_end) : released);
+        s->fd = in_file && f->file ? store_fd(f->file) : -1;
+    } else {
+        *until_out = SOURCE_LATER;
     }
     pthread_mutex_unlock(&f->lock);
     return err;
@@ -539,6 +553,7 @@ static void reader_release(struct source *s)
     struct reader *r = (struct reader *)s;
     struct flight *f = r->flight;
     pthread_mutex_lock(&f->lock);
+    set_waiting(r, false);
     struct reader **p = &f->readers;
     while (*p != r)
         p = &(*p)->next;
@@ -569,6 +584,18 @@ enum err flight_source(struct ctx *c, struct flight *f, int64_t from, struct sou
     metric_add(M_flight_followers, 1);
     *out = &r->source;
     return E_OK;
+}
+
+enum err source_settled(struct source *s, bool *settled)
+{
+    struct reader *r = (struct reader *)s;
+    struct flight *f = r->flight;
+    pthread_mutex_lock(&f->lock);
+    *settled = f->state != FLIGHT_STARTING && f->state != FLIGHT_FLOWING;
+    enum err err = f->state == FLIGHT_FAILED ? f->err : E_OK;
+    set_waiting(r, !*settled);
+    pthread_mutex_unlock(&f->lock);
+    return err;
 }
 
 enum err source_settle(struct ctx *c, struct source *s)

@@ -56,7 +56,10 @@ enum err flight_settle(struct ctx *c, struct flight *f);
 /* A reader at `from`, for net/http.h's body; it holds a reference of its own. E_UNAVAILABLE when
    the flight goes on without a file and the bytes at `from` are gone. */
 enum err flight_source(struct ctx *c, struct flight *f, int64_t from, struct source **out);
-/* Waits for the proof behind a source that flight_source made. */
+/* Is the digest of a source of flight_source's proven? When it is not yet, its wake is called once,
+   later. The flight's error. */
+enum err source_settled(struct source *s, bool *settled);
+/* Waits for the proof behind a source. */
 enum err source_settle(struct ctx *c, struct source *s);
 /* Is a fetch of that digest under way? For tests and status. */
 bool flight_flying(struct flights *fs, const struct digest *d);

@@ -83,14 +83,17 @@ struct reader {
     struct source source; /* first: the sender sees this */
     struct flight *flight;
     struct reader *next;
-    int64_t at; /* everything before it is sent */
-    bool lost;  /* too slow for the ring */
+    int64_t at;   /* everything before it is sent */
+    bool lost;    /* too slow for the ring */
+    bool waiting; /* is to be woken; one of the flight's waiters */
 };
 
 /* Runs a flight to its end, on a thread of the crew; drops the leader's reference. */
 void flight_lead(void *flight);
 
 void flight_unref(struct flight *f);
+/* Wakes all who wait for more bytes or another state. Under f->lock. */
+void flight_announce(struct flight *f);
 /* Bytes that readers may have. Under f->lock. */
 int64_t flight_released(const struct flight *f);
 /* Takes f out of the table unless another flight has its place. Under fs->lock. */

@@ -305,7 +305,7 @@ static void advance(struct flight *f, int64_t n)
          (f->have - f->announced >= WAKE_BYTES || now - f->announced_ms >= WAKE_MS))) {
         f->announced = f->have;
         f->announced_ms = now;
-        pthread_cond_broadcast(&f->moved);
+        flight_announce(f);
     }
     pthread_mutex_unlock(&f->lock);
 }
@@ -488,7 +488,7 @@ static void set_state(struct flight *f, enum flight_state state)
 {
     pthread_mutex_lock(&f->lock);
     f->state = state;
-    pthread_cond_broadcast(&f->moved);
+    flight_announce(f);
     pthread_mutex_unlock(&f->lock);
 }
 

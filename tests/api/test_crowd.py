@@ -1,12 +1,26 @@
-"""Many clients who only wait: idle connections; others are answered meanwhile."""
+"""Many clients who only wait: idle connections, and readers slower than what they asked for. Others
+are answered meanwhile."""
 import os
 import socket
+import ssl
+import time
 
 import pytest
 from conftest import Server, sha256
-from proxied import eventually
+from proxied import Puller, eventually, proxy_of
+from upstream import Upstream
 
+CROWD, THREADS = 40, 8
 BLOB = os.urandom(1 << 20) * 24  # more than the sockets between us hold
+
+
+def dial(server, tls=None):
+    """A connection whose reader takes little at a time."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.settimeout(20)
+    s.connect(("127.0.0.1", server.port))
+    return tls.wrap_socket(s) if tls else s
 
 
 def ask(s, path, auth):
@@ -16,6 +30,33 @@ def ask(s, path, auth):
 def status_of(s):
     """Of an answer; whatever came with it is dropped."""
     return int(s.recv(4096).split(b" ")[1])
+
+
+def slow_readers(server, path, auth, tls=None):
+    """CROWD clients with the beginning of their answer, which then read no more."""
+    readers = []
+    for _ in range(CROWD):
+        readers.append(dial(server, tls))
+        ask(readers[-1], path, auth)
+        assert status_of(readers[-1]) == 200
+    return readers
+
+
+def answered(client, path="/v2/", times=20):
+    """The longest that one of so many answers took, in seconds."""
+    longest = 0
+    for _ in range(times):
+        began = time.monotonic()
+        reply = client.get(path)
+        longest = max(longest, time.monotonic() - began)
+        assert reply.status == 200, reply
+    return longest
+
+
+def trusting():
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def close_all(sockets):
@@ -90,3 +131,92 @@ def test_idle_connections_leave_descriptors_for_requests(narrow):
     eventually(lambda: open_files(narrow) < 100)
     assert narrow.admin.get("/v2/").status == 200
     assert "descriptor" not in narrow.stderr()
+
+
+# ---- slow readers -----------------------------------------------------------------------------
+
+
+def test_slow_readers_over_tls_hold_nobody_up(start, certificate):
+    server = start(COVE_TLS_CERT=certificate[0], COVE_TLS_KEY=certificate[1],
+                   COVE_SERVER_THREADS=THREADS)
+    tls = trusting()
+    admin = server.admin
+    admin.tls = tls
+    path = f"/v2/library/x/blobs/{admin.push_blob('library/x', BLOB)}"
+    readers = slow_readers(server, path, admin.headers["Authorization"], tls)
+    assert answered(admin) < 1
+    whole = admin.get(path)
+    assert sha256(whole.body) == path.rsplit("/", 1)[1]
+    close_all(readers)
+
+
+def test_slow_readers_over_tls_get_every_byte(start, certificate):
+    """What was sent in pieces between others' turns is what was pushed."""
+    server = start(COVE_TLS_CERT=certificate[0], COVE_TLS_KEY=certificate[1],
+                   COVE_SERVER_THREADS=THREADS)
+    admin = server.admin
+    admin.tls = trusting()
+    digest = admin.push_blob("library/x", BLOB)
+    readers = []
+    for _ in range(3):
+        readers.append(dial(server, admin.tls))
+        s = readers[-1]
+        ask(s, f"/v2/library/x/blobs/{digest}", admin.headers["Authorization"])
+    for s in readers:
+        f = s.makefile("rb")
+        while f.readline() not in (b"\r\n", b""):
+            pass
+        body = b""
+        while len(body) < len(BLOB):
+            part = f.read(min(1_000_003, len(BLOB) - len(body)))
+            assert part
+            body += part
+            time.sleep(0.02)
+        assert sha256(body) == digest
+        ask(s, "/v2/", admin.headers["Authorization"])
+        assert status_of(s) == 200
+    close_all(readers)
+
+
+def test_slow_readers_of_long_answers_hold_nobody_up(start):
+    """Answers that are no files: a manifest of nearly four MiB, asked for again and again."""
+    server = start(COVE_SERVER_THREADS=THREADS)
+    admin = server.admin
+    payload = admin.image("library/x", annotations={"note": "x" * (3900 << 10)})
+    digest = admin.push_manifest("library/x", "1", payload)
+    auth = admin.headers["Authorization"]
+    readers = []
+    for _ in range(12):
+        readers.append(dial(server))
+        for _ in range(6):
+            ask(readers[-1], f"/v2/library/x/manifests/{digest}", auth)
+    for s in readers:
+        assert status_of(s) == 200
+    assert answered(admin) < 1
+    s, got = readers[0], 0  # who reads on gets all of them
+    while got < 5 * len(payload):
+        part = s.recv(1 << 20)
+        assert part
+        got += len(part)
+    close_all(readers)
+
+
+def following(server, up, image):
+    """CROWD readers of a blob that is being fetched."""
+    auth = "Bearer " + Puller(server).token("x")
+    readers = slow_readers(server, f"/v2/hub/x/blobs/{image.layers[0]}", auth)
+    assert up.count("GET", "/blobs/") == 1
+    return readers
+
+
+@pytest.mark.parametrize("step", [
+    {"rate": 4 << 20}, {"cut_at": 300_000, "stall": 20}], ids=["a slow reader", "a silent upstream"])
+def test_readers_of_a_fetch_under_way_hold_nobody_up(start, step):
+    with Upstream() as up:
+        image = up.add_image("x", "1", [BLOB])
+        up.script(f"/blobs/{image.layers[0]}", {**step, "times": 0})
+        server = start(proxy_of(up), COVE_SERVER_THREADS=THREADS)
+        readers = following(server, up, image)
+        assert answered(server.admin) < 1
+        close_all(readers)
+        assert answered(server.admin) < 1

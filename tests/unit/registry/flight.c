@@ -14,6 +14,7 @@
 #include "rule/settings.h"
 
 #include <dirent.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -131,13 +132,36 @@ struct client_thread {
     bool led, here;
 };
 
+static void post(void *arg)
+{
+    sem_post(arg);
+}
+
+/* until() of a reader that may wait: for the source's call, or a moment. */
+static enum err await(struct source *s, sem_t *woken, int64_t at, int64_t *until_out)
+{
+    s->wake = post;
+    s->wake_arg = woken;
+    for (;;) {
+        enum err err = s->until(s, at, until_out);
+        if (err != E_OK || *until_out != SOURCE_LATER)
+            return err;
+        struct timespec t;
+        clock_gettime(CLOCK_REALTIME, &t);
+        t.tv_sec++;
+        (void)sem_timedwait(woken, &t);
+    }
+}
+
 static void read_all(struct client_thread *t, struct source *s)
 {
     char *p = malloc(64 << 10);
+    sem_t woken;
     int64_t at = t->from, until = 0;
+    sem_init(&woken, 0, 0);
     t->same = true;
     while (!t->leave_at || at < t->leave_at) {
-        t->err = s->until(s, at, &until);
+        t->err = await(s, &woken, at, &until);
         if (t->err != E_OK || until == at)
             break;
         while (at < until) {
