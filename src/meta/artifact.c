@@ -369,7 +369,7 @@ static enum err drop_child(struct ctx *c, const struct artifact *child, struct l
     struct i64s blobs;
     TRY(usage_artifact_blobs(c, child->id, &blobs));
     TRY(drop_one(c, child->id, true, orphans));
-    TRY(usage_end_links(c, blobs.items, blobs.count));
+    TRY(usage_end_links(c, &blobs));
     return usage_charge_manifest(c, child->project_id, child->digest, child->size, -1, false);
 }
 

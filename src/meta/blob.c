@@ -153,6 +153,9 @@ STATEMENT link_put = SQL(
     "INSERT INTO repo_blob(repository_id, blob_id, lease_until) VALUES($1, $2, $3) ON "
     "CONFLICT(repository_id, blob_id) DO UPDATE SET lease_until = CASE WHEN excluded.lease_until > "
     "repo_blob.lease_until THEN excluded.lease_until ELSE repo_blob.lease_until END");
+STATEMENT link_new =
+    SQL("INSERT INTO repo_blob(repository_id, blob_id, lease_until) VALUES($1, $2, "
+        "0) ON CONFLICT DO NOTHING");
 STATEMENT link_extend = SQL("UPDATE repo_blob SET lease_until = $3 WHERE repository_id = $1 AND "
                             "blob_id = $2");
 STATEMENT link_drop = SQL("DELETE FROM repo_blob WHERE repository_id = $1 AND blob_id = $2");
@@ -369,8 +372,8 @@ enum err blob_require(struct ctx *c, int64_t repository_id, struct blob_need *ne
             continue;
         if (!expect)
             return unknown(c, sorted[i]);
-        TRY(sql_run(c, &link_put, ARGS(A_I(repository_id), A_I(sorted[i]->id), A_I(0)), NULL));
-        sorted[i]->linked = true;
+        TRY(sql_run(c, &link_new, ARGS(A_I(repository_id), A_I(sorted[i]->id)), &linked));
+        sorted[i]->linked = linked > 0; /* else by another manifest that came at the same moment */
     }
     return E_OK;
 }

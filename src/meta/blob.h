@@ -68,13 +68,16 @@ struct gc_blob {
 /* Those that were due at that time and had been candidates for min_age_s then; of gc_blob. */
 enum err gc_candidates(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
                        struct list *out);
-enum err gc_condemn(struct ctx *c, int64_t blob_id, bool *condemned); /* lock, second look */
+/* Locks, looks: *out are those that nothing keeps, condemned now. Others are taken off the list, or
+   wait there for the end of their lease. */
+enum err gc_condemn(struct ctx *c, const struct i64s *ids, struct i64s *out);
 enum err gc_condemned(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
                       struct list *out);
-enum err gc_tombstone(struct ctx *c, int64_t blob_id, bool *deleting); /* lock, third look */
+/* Locks, looks again: *out are DELETING now, the others live again. */
+enum err gc_tombstone(struct ctx *c, const struct i64s *ids, struct i64s *out);
 enum err gc_deleting(struct ctx *c, int64_t n, struct list *out);
 enum err gc_dead(struct ctx *c, int64_t blob_id, struct gc_blob *out); /* DELETING; E_NOT_FOUND */
-enum err gc_forget(struct ctx *c, int64_t blob_id);
+enum err gc_forget(struct ctx *c, const struct i64s *ids);
 
 /* For scrub: blobs with bytes whose last proof is older than a time, the oldest first; and the note
    that they have been proven now. */

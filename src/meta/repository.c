@@ -1,10 +1,14 @@
 /*
  * Repositories. Deleting one takes its tags, manifests and links; the blobs become candidates of
- * garbage collection. Its caller counts the project's usage again.
+ * garbage collection and the project gets back what nothing else of it holds. One that is large
+ * goes piece by piece, since others write meanwhile: what a transaction does is bounded by what it
+ * picked, never by the repository or the project.
  */
 #include "meta/repository.h"
 
 #include "meta/artifact.h"
+#include "meta/idset.h"
+#include "meta/usage.h"
 #include "meta/visible.h"
 
 const struct field repository_fields[] = {
@@ -114,74 +118,175 @@ enum err repository_catalog(struct ctx *c, const struct principal *p, struct str
     return E_OK;
 }
 
+/* ---- deleting ----------------------------------------------------------------------------- */
+
 STATEMENT lock = SQL("SELECT id FROM repository WHERE id = $1" LOCK_DELETE);
-STATEMENT lock_blobs = SQL("SELECT b.id FROM blob b WHERE b.id IN (SELECT blob_id FROM repo_blob "
-                           "WHERE repository_id = $1) ORDER BY b.id" LOCK_UPDATE);
-STATEMENT candidates = SQL(
-    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT blob_id, $2, $2 FROM "
-    "repo_blob WHERE repository_id = $1 ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET "
-    "review_after = excluded.review_after, creation_time = excluded.creation_time");
-STATEMENT drop_tags = SQL("DELETE FROM tag WHERE repository_id = $1");
-STATEMENT drop_edges = SQL("DELETE FROM artifact_child WHERE parent_id IN (SELECT id FROM artifact "
-                           "WHERE repository_id = $1)");
-STATEMENT drop_artifacts = SQL("DELETE FROM artifact WHERE repository_id = $1");
-STATEMENT drop_links = SQL("DELETE FROM repo_blob WHERE repository_id = $1");
+STATEMENT project_of = SQL("SELECT project_id FROM repository WHERE id = $1");
+#define PICK                                                                                       \
+    "SELECT a.id AS id, a.state AS state, (SELECT count(*) FROM artifact_blob x WHERE "            \
+    "x.artifact_id = a.id) AS blobs FROM artifact a WHERE a.repository_id = $1 "
+STATEMENT pick_all = SQL(PICK "ORDER BY a.id LIMIT $2");
+/* Those that no index contains: what an index contains is one of them when the index is gone. */
+STATEMENT pick_tops = SQL(PICK "AND NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = "
+                               "a.id) ORDER BY a.id LIMIT $2");
+#define BLOBS_OF "SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id IN "
+STATEMENT blobs_of = SQL2(BLOBS_OF IDS_LITE("$1"), BLOBS_OF IDS_PG("$1"));
+STATEMENT blobs_in =
+    SQL("SELECT blob_id AS id FROM repo_blob WHERE repository_id = $1 ORDER BY blob_id LIMIT $2");
+#define THESE                                                                                      \
+    "SELECT a.id AS id, a.state AS state, a.digest AS digest, COALESCE(length(a.payload), 0) AS "  \
+    "size FROM artifact a WHERE a.repository_id = $2 AND a.id IN "
+#define TOPS                                                                                       \
+    " AND ($3 = 1 OR NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = a.id)) "         \
+    "ORDER BY a.id"
+STATEMENT these = SQL2(THESE IDS_LITE("$1") TOPS, THESE IDS_PG("$1") TOPS);
+#define CANDIDATES                                                                                 \
+    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT b.id, "                 \
+    "CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM blob b WHERE b.id IN "
+#define AGAIN                                                                                      \
+    " ORDER BY b.id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "     \
+    "creation_time = excluded.creation_time"
+STATEMENT candidates = SQL2(CANDIDATES IDS_LITE("$1") AGAIN, CANDIDATES IDS_PG("$1") AGAIN);
+#define ON_SET(text) SQL2(text " IN " IDS_LITE("$1"), text " IN " IDS_PG("$1"))
+STATEMENT drop_tags = ON_SET("DELETE FROM tag WHERE artifact_id");
+STATEMENT drop_edges = ON_SET("DELETE FROM artifact_child WHERE parent_id");
+STATEMENT drop_artifacts = ON_SET("DELETE FROM artifact WHERE id");
+STATEMENT left = SQL("SELECT (SELECT count(*) FROM (SELECT 1 FROM artifact WHERE repository_id = "
+                     "$1 LIMIT 1) AS a) + (SELECT count(*) FROM (SELECT 1 FROM repo_blob WHERE "
+                     "repository_id = $1 LIMIT 1) AS b)");
 STATEMENT drop_uploads = SQL("DELETE FROM upload WHERE repository_id = $1");
 STATEMENT drop = SQL("DELETE FROM repository WHERE id = $1");
 
-/* Artifacts that no index contains; what an index contains is one of them when the index is gone.
- */
-#define SOME                                                                                       \
-    "(SELECT a.id FROM artifact a WHERE a.repository_id = $1 AND NOT EXISTS (SELECT 1 FROM "       \
-    "artifact_child y WHERE y.child_id = a.id) ORDER BY a.id LIMIT $2)"
-STATEMENT artifacts_of =
-    SQL("SELECT count(*) FROM (SELECT 1 FROM artifact WHERE repository_id = $1 LIMIT $2) s");
-STATEMENT some_candidates = SQL(
-    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT DISTINCT blob_id, "
-    "CAST($3 AS BIGINT), CAST($3 AS BIGINT) FROM artifact_blob WHERE artifact_id IN " SOME
-    " ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "
-    "creation_time = excluded.creation_time");
-STATEMENT some_manifests =
-    SQL("SELECT digest AS digest, length(payload) AS size FROM artifact WHERE "
-        "payload IS NOT NULL AND id IN " SOME);
-STATEMENT some_tags = SQL("DELETE FROM tag WHERE artifact_id IN " SOME);
-STATEMENT some_artifacts = SQL("DELETE FROM artifact WHERE id IN " SOME);
+#define BLOBS_AT_ONCE 1000
 
-enum err repository_shrink(struct ctx *c, int64_t id, int64_t n, struct list *gone, bool *more_out)
+struct piece_row {
+    int64_t id, state, blobs, size;
+    struct str digest;
+};
+static const struct field piece_fields[] = {
+    FIELD(struct piece_row, id, 0, 0),     FIELD(struct piece_row, state, 0, 0),
+    FIELD(struct piece_row, blobs, 0, 0),  FIELD(struct piece_row, size, 0, 0),
+    FIELD(struct piece_row, digest, 0, 0), FIELDS_END,
+};
+
+/* What one transaction takes. */
+struct piece {
+    int64_t id, project_id;
+    struct list picked; /* of piece_row, by id */
+    struct i64s artifacts, blobs;
+    bool all; /* the rest of the repository */
+};
+
+static enum err rows(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
+                     struct list *out)
 {
-    static const struct field fields[] = {
-        FIELD(struct manifest_gone, digest, 0, 0),
-        FIELD(struct manifest_gone, size, 0, 0),
-        FIELDS_END,
-    };
-    int64_t found, count;
-    *more_out = false;
-    *gone = (struct list){0};
-    TRY(sql_i64(c, &artifacts_of, ARGS(A_I(id), A_I(n + 1)), &count));
-    if (count <= n)
-        return E_OK;
-    TRY(sql_run(c, &lock_blobs, ARGS(A_I(id)), NULL));
-    TRY(sql_i64(c, &lock, ARGS(A_I(id)), &found));
-    TRY(sql_run(c, &some_candidates, ARGS(A_I(id), A_I(n), A_T(c->tx->now)), NULL));
-    TRY(sql_rows(c, &some_manifests, ARGS(A_I(id), A_I(n)), fields, sizeof(struct manifest_gone),
-                 gone));
-    TRY(sql_run(c, &some_tags, ARGS(A_I(id), A_I(n)), NULL));
-    TRY(sql_run(c, &some_artifacts, ARGS(A_I(id), A_I(n)), NULL));
-    *more_out = true;
+    return sql_rows(c, s, args, n, piece_fields, sizeof(struct piece_row), out);
+}
+
+static struct i64s ids_of(struct ctx *c, const struct list *from)
+{
+    const struct piece_row *r = from->items;
+    struct i64s ids = {arena_alloc(&c->mem, (from->count + 1) * sizeof *ids.items), from->count};
+    for (size_t i = 0; i < from->count; i++)
+        ids.items[i] = r[i].id;
+    return ids;
+}
+
+static struct arg arg_of(struct ctx *c, const struct i64s *ids)
+{
+    return ids_arg(c, ids->items, ids->count);
+}
+
+/* Cuts the list where its blobs become too many; the first always stays. */
+static bool cut(struct list *picked)
+{
+    const struct piece_row *r = picked->items;
+    int64_t blobs = 0;
+    for (size_t i = 0; i < picked->count; i++) {
+        blobs += r[i].blobs;
+        if (i && blobs > BLOBS_AT_ONCE) {
+            picked->count = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All that there is, or, of more than n artifacts, some that no index contains; without artifacts,
+   links that nobody came for. Nothing is locked yet. */
+static enum err pick_piece(struct ctx *c, int64_t n, struct piece *p)
+{
+    struct list blobs;
+    TRY(rows(c, &pick_all, ARGS(A_I(p->id), A_I(n + 1)), &p->picked));
+    p->all = (int64_t)p->picked.count <= n && !cut(&p->picked);
+    TRY(rows(c, &blobs_in, ARGS(A_I(p->id), A_I(BLOBS_AT_ONCE + 1)), &blobs));
+    bool many = blobs.count > BLOBS_AT_ONCE;
+    p->all = p->all && (!many || !p->picked.count);
+    if (!p->all) {
+        TRY(rows(c, &pick_tops, ARGS(A_I(p->id), A_I(n)), &p->picked));
+        cut(&p->picked);
+    }
+    p->artifacts = ids_of(c, &p->picked);
+    if (!p->all)
+        TRY(rows(c, &blobs_of, ARGS(arg_of(c, &p->artifacts)), &blobs));
+    blobs.count -= p->all && many;
+    p->blobs = ids_of(c, &blobs);
     return E_OK;
 }
 
-enum err repository_delete(struct ctx *c, int64_t id)
+/* Under the locks: those that are as they were when their blobs were listed. */
+static enum err look_again(struct ctx *c, struct piece *p, struct list *gone)
 {
-    int64_t found;
-    static const struct sql *const steps[] = {&drop_tags,  &drop_edges,   &drop_artifacts,
-                                              &drop_links, &drop_uploads, &drop};
-    TRY(sql_run(c, &lock_blobs, ARGS(A_I(id)), NULL)); /* blobs before anything else */
+    struct list found;
+    const struct piece_row *was = p->picked.items;
+    size_t n = 0, at = 0, count = 0;
+    TRY(rows(c, &these, ARGS(arg_of(c, &p->artifacts), A_I(p->id), A_B(p->all)), &found));
+    const struct piece_row *r = found.items;
+    struct manifest_gone *m = arena_alloc(&c->mem, (found.count + 1) * sizeof *m);
+    for (size_t i = 0; i < found.count; i++) {
+        while (was[at].id < r[i].id)
+            at++;
+        if (was[at].state != r[i].state)
+            continue;
+        p->artifacts.items[n++] = r[i].id;
+        if (r[i].size)
+            m[count++] = (struct manifest_gone){r[i].digest, r[i].size};
+    }
+    p->artifacts.count = n;
+    *gone = (struct list){m, count};
+    return E_OK;
+}
+
+static enum err drop_piece(struct ctx *c, struct piece *p, struct list *refunds)
+{
+    static const struct sql *const steps[] = {&drop_tags, &drop_edges, &drop_artifacts};
+    if (p->blobs.count)
+        TRY(sql_run(c, &candidates, ARGS(arg_of(c, &p->blobs), A_T(c->tx->now)), NULL));
+    for (size_t i = 0; p->artifacts.count && i < COUNT(steps); i++)
+        TRY(sql_run(c, steps[i], ARGS(arg_of(c, &p->artifacts)), NULL));
+    return usage_unlink_in(c, p->id, &p->blobs, refunds);
+}
+
+enum err repository_shrink(struct ctx *c, int64_t id, int64_t n, bool *gone_out)
+{
+    struct piece p = {.id = id};
+    struct list manifests, refunds;
+    int64_t found, rest;
+    TRY(pick_piece(c, n, &p));
+    TRY(usage_lock_blobs(c, &p.blobs)); /* blobs before anything else */
     TRY(sql_i64(c, &lock, ARGS(A_I(id)), &found));
     if (!found)
         return E_NOT_FOUND;
-    TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
-    for (size_t i = 0; i < COUNT(steps); i++)
-        TRY(sql_run(c, steps[i], ARGS(A_I(id)), NULL));
+    TRY(sql_i64(c, &project_of, ARGS(A_I(id)), &p.project_id));
+    TRY(look_again(c, &p, &manifests));
+    TRY(drop_piece(c, &p, &refunds));
+    TRY(sql_i64(c, &left, ARGS(A_I(id)), &rest));
+    if (!rest) {
+        TRY(sql_run(c, &drop_uploads, ARGS(A_I(id)), NULL));
+        TRY(sql_run(c, &drop, ARGS(A_I(id)), NULL));
+    }
+    TRY(usage_refund(c, &refunds));
+    TRY(usage_refund_manifests(c, p.project_id, &manifests));
+    *gone_out = !rest;
     return E_OK;
 }

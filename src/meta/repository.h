@@ -23,16 +23,14 @@ enum err repository_ensure(struct ctx *c, int64_t project_id, struct str name, i
 enum err repository_list(struct ctx *c, int64_t project_id, const struct principal *p,
                          const struct list_query *q, struct list *out, int64_t *total);
 enum err repository_update(struct ctx *c, const struct repository *r);
-/* The rows of tags, artifacts, links go; blobs become candidates of garbage collection. */
-enum err repository_delete(struct ctx *c, int64_t id);
-struct manifest_gone {
-    struct str digest;
-    int64_t size;
-};
-/* Of one with more than n artifacts the first n that no index contains go, with their tags;
-   *more_out: it was so, call again. Otherwise nothing is done. gone: of manifest_gone, for the
-   caller to give their space back. */
-enum err repository_shrink(struct ctx *c, int64_t id, int64_t n, struct list *gone, bool *more_out);
+/*
+ * A piece of its deletion: tags, artifacts and links go, the project gets the space back, blobs
+ * become candidates of garbage collection. Of one with at most n artifacts all goes and the row
+ * with it: *gone_out. Of a larger one the first n that no index contains go; call again, in another
+ * transaction. The last piece is the whole of what is left then, so nobody sees half of a small
+ * repository. E_NOT_FOUND.
+ */
+enum err repository_shrink(struct ctx *c, int64_t id, int64_t n, bool *gone_out);
 /* Full names ("project/path") after `last`, sorted bytewise, at most n, of repositories that hold
    an artifact and that the principal may read (NULL = all). */
 enum err repository_catalog(struct ctx *c, const struct principal *p, struct str last, int64_t n,

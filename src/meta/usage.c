@@ -1,25 +1,38 @@
 /*
  * The arithmetic of quotas and the end of links. A blob counts once in a project however many of
  * its repositories hold it, so every charge and refund asks first whether another link is there;
- * the project's row lock, taken by project_charge, makes two that ask at once agree: the sum that
- * usage_recount makes is the truth, and fsck compares.
+ * the blob's row lock makes two that end links of one blob agree, the project's, taken last, two
+ * that ask for one manifest: the sum that usage_recount makes is the truth, and fsck compares.
+ *
+ * Links end set by set, never one by one, and nothing here looks at more than the set: what a
+ * transaction costs is what its caller gives it.
  */
 #include "meta/usage.h"
 
+#include "meta/idset.h"
 #include "meta/project.h"
+
+#include <stdlib.h>
 
 STATEMENT has_blob =
     SQL("SELECT count(*) FROM repo_blob l JOIN repository r ON r.id = l.repository_id "
         "WHERE l.blob_id = $2 AND r.project_id = $1");
-STATEMENT has_manifest =
-    SQL("SELECT count(*) FROM repository r JOIN artifact a ON a.repository_id = r.id "
-        "WHERE r.project_id = $1 AND a.digest = $2 AND a.payload IS NOT NULL");
+/* from the artifact to its project: few hold a digest, many stand in a project */
+#define OF_PROJECT                                                                                 \
+    "a.payload IS NOT NULL AND EXISTS(SELECT 1 FROM repository r WHERE r.id = a.repository_id "    \
+    "AND r.project_id = $1)"
+STATEMENT has_manifest = SQL("SELECT count(*) FROM artifact a WHERE a.digest = $2 AND " OF_PROJECT);
+STATEMENT have_manifests =
+    SQL2("SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest IN " TEXTS_LITE(
+             "$2") " AND " OF_PROJECT,
+         "SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest IN " TEXTS_PG(
+             "$2") " AND " OF_PROJECT);
 STATEMENT lease_of =
     SQL("SELECT l.repository_id, l.lease_until FROM repository r JOIN repo_blob l "
         "ON l.repository_id = r.id WHERE r.project_id = $1 AND r.name = $2 AND l.blob_id = $3");
 STATEMENT in_manifest =
-    SQL("SELECT count(*) FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id "
-        "WHERE x.blob_id = $2 AND a.repository_id = $1");
+    SQL("SELECT count(*) FROM (SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = "
+        "x.artifact_id WHERE x.blob_id = $2 AND a.repository_id = $1 LIMIT 1) AS one");
 STATEMENT artifact_blobs =
     SQL("SELECT blob_id FROM artifact_blob WHERE artifact_id = $1 ORDER BY blob_id");
 
@@ -28,12 +41,31 @@ STATEMENT size_of = SQL("SELECT size FROM blob WHERE id = $1 AND state <> 1");
 STATEMENT holders_of =
     SQL("SELECT DISTINCT r.project_id FROM repo_blob l JOIN repository r ON r.id = "
         "l.repository_id WHERE l.blob_id = $1 ORDER BY r.project_id");
-STATEMENT over_links =
-    SQL("SELECT l.repository_id, r.project_id FROM repo_blob l JOIN repository r "
-        "ON r.id = l.repository_id WHERE l.blob_id = $1 AND l.lease_until <= $2 AND NOT EXISTS("
-        "SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id "
-        "WHERE x.blob_id = $1 AND a.repository_id = l.repository_id) LIMIT 500");
-STATEMENT end_link = SQL("DELETE FROM repo_blob WHERE repository_id = $1 AND blob_id = $2");
+STATEMENT lock_blobs =
+    SQL2("SELECT b.id FROM blob b WHERE b.id IN " IDS_LITE("$1") " ORDER BY b.id",
+         "SELECT b.id FROM blob b WHERE b.id IN " IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
+#define UNNEEDED                                                                                   \
+    " AND NOT EXISTS(SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id WHERE " \
+    "x.blob_id = repo_blob.blob_id AND a.repository_id = repo_blob.repository_id) "
+/* What has no bytes yet weighs nothing. */
+#define GIVEN_BACK                                                                                 \
+    "RETURNING blob_id AS blob_id, (SELECT r.project_id FROM repository r WHERE r.id = "           \
+    "repo_blob.repository_id) AS project_id, (SELECT CASE WHEN b.state = 1 THEN 0 ELSE b.size "    \
+    "END FROM blob b WHERE b.id = repo_blob.blob_id) AS size"
+STATEMENT end_over = SQL2("DELETE FROM repo_blob WHERE blob_id IN " IDS_LITE(
+                              "$1") " AND lease_until <= $2" UNNEEDED GIVEN_BACK,
+                          "DELETE FROM repo_blob WHERE blob_id IN " IDS_PG(
+                              "$1") " AND lease_until <= $2" UNNEEDED GIVEN_BACK);
+STATEMENT end_in =
+    SQL2("DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id IN " IDS_LITE("$1")
+             UNNEEDED GIVEN_BACK,
+         "DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id IN " IDS_PG("$1")
+             UNNEEDED GIVEN_BACK);
+STATEMENT still_held =
+    SQL2("SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
+         "repository r ON r.id = l.repository_id WHERE l.blob_id IN " IDS_LITE("$1"),
+         "SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
+         "repository r ON r.id = l.repository_id WHERE l.blob_id IN " IDS_PG("$1"));
 
 STATEMENT sum_blobs = SQL("SELECT CAST(coalesce(sum(b.size), 0) AS BIGINT) FROM blob b WHERE "
                           "b.state <> 1 AND b.id IN (SELECT "
@@ -103,7 +135,7 @@ enum err usage_artifact_blobs(struct ctx *c, int64_t artifact_id, struct i64s *o
 }
 
 struct link_row {
-    int64_t repository_id, project_id;
+    int64_t blob_id, project_id, size;
 };
 
 enum err usage_lock_blob(struct ctx *c, int64_t blob_id)
@@ -123,36 +155,121 @@ enum err usage_charge_manifest(struct ctx *c, int64_t project_id, struct str dig
     return others > 0 ? E_OK : project_charge(c, project_id, sign * size, enforce);
 }
 
-static enum err end_links_of(struct ctx *c, int64_t blob_id)
+/* ---- the end of links --------------------------------------------------------------------- */
+
+enum err usage_lock_blobs(struct ctx *c, const struct i64s *blobs)
 {
-    static const struct field fields[] = {
-        FIELD(struct link_row, repository_id, 0, 0),
-        FIELD(struct link_row, project_id, 0, 0),
-        FIELDS_END,
-    };
-    int64_t size;
-    struct list links;
-    TRY(sql_i64(c, &size_of, ARGS(A_I(blob_id)), &size));
-    TRY(sql_rows(c, &over_links, ARGS(A_I(blob_id), A_T(c->tx->now)), fields,
-                 sizeof(struct link_row), &links));
-    const struct link_row *l = links.items;
-    for (size_t i = 0; i < links.count; i++) {
-        bool held;
-        TRY(sql_run(c, &end_link, ARGS(A_I(l[i].repository_id), A_I(blob_id)), NULL));
-        TRY(usage_has_blob(c, l[i].project_id, blob_id, &held));
-        if (!held)
-            TRY(project_charge(c, l[i].project_id, -size, false));
+    return blobs->count
+               ? sql_run(c, &lock_blobs, ARGS(ids_arg(c, blobs->items, blobs->count)), NULL)
+               : E_OK;
+}
+
+static const struct field link_fields[] = {
+    FIELD(struct link_row, blob_id, 0, 0),
+    FIELD(struct link_row, project_id, 0, 0),
+    FIELD(struct link_row, size, 0, 0),
+    FIELDS_END,
+};
+
+static int by_project(const void *a, const void *b)
+{
+    const struct link_row *x = a, *y = b;
+    int order = (x->project_id > y->project_id) - (x->project_id < y->project_id);
+    return order ? order : (x->blob_id > y->blob_id) - (x->blob_id < y->blob_id);
+}
+
+/* Each blob once for a project that holds it no more. */
+static enum err count_refunds(struct ctx *c, struct list *ended, struct list *out)
+{
+    struct link_row *l = ended->items;
+    struct list held;
+    size_t n = 0;
+    *out = (struct list){0};
+    if (!ended->count)
+        return E_OK;
+    int64_t *ids = arena_alloc(&c->mem, ended->count * sizeof *ids);
+    for (size_t i = 0; i < ended->count; i++)
+        ids[i] = l[i].blob_id;
+    TRY(sql_rows(c, &still_held, ARGS(ids_arg(c, ids, ended->count)), link_fields, sizeof *l,
+                 &held));
+    qsort(l, ended->count, sizeof *l, by_project);
+    if (held.count)
+        qsort(held.items, held.count, sizeof *l, by_project);
+    for (size_t i = 0; i < ended->count; i++) {
+        bool twice = n && by_project(&l[i], &l[n - 1]) == 0;
+        if (!twice &&
+            !(held.count && bsearch(&l[i], held.items, held.count, sizeof *l, by_project)))
+            l[n++] = l[i];
+    }
+    *out = (struct list){l, n};
+    return E_OK;
+}
+
+enum err usage_unlink(struct ctx *c, const struct i64s *blobs, struct list *refunds)
+{
+    struct list ended = {0};
+    if (blobs->count)
+        TRY(sql_rows(c, &end_over, ARGS(ids_arg(c, blobs->items, blobs->count), A_T(c->tx->now)),
+                     link_fields, sizeof(struct link_row), &ended));
+    return count_refunds(c, &ended, refunds);
+}
+
+enum err usage_unlink_in(struct ctx *c, int64_t repository_id, const struct i64s *blobs,
+                         struct list *refunds)
+{
+    struct list ended = {0};
+    if (blobs->count)
+        TRY(sql_rows(c, &end_in, ARGS(ids_arg(c, blobs->items, blobs->count), A_I(repository_id)),
+                     link_fields, sizeof(struct link_row), &ended));
+    return count_refunds(c, &ended, refunds);
+}
+
+enum err usage_refund(struct ctx *c, const struct list *refunds)
+{
+    const struct link_row *l = refunds->items;
+    for (size_t i = 0, next; i < refunds->count; i = next) {
+        int64_t bytes = 0;
+        for (next = i; next < refunds->count && l[next].project_id == l[i].project_id; next++)
+            bytes += l[next].size;
+        if (bytes)
+            TRY(project_charge(c, l[i].project_id, -bytes, false));
     }
     return E_OK;
 }
 
-enum err usage_end_links(struct ctx *c, const int64_t *blob_ids, size_t n)
+enum err usage_refund_manifests(struct ctx *c, int64_t project_id, const struct list *gone)
 {
-    for (size_t i = 0; i < n; i++)
-        TRY(usage_lock_blob(c, blob_ids[i]));
-    for (size_t i = 0; i < n; i++)
-        TRY(end_links_of(c, blob_ids[i]));
-    return E_OK;
+    static const struct field fields[] = {
+        FIELD(struct manifest_gone, digest, 0, 0),
+        FIELDS_END,
+    };
+    const struct manifest_gone *m = gone->items;
+    struct list held;
+    int64_t used, bytes = 0;
+    if (!gone->count)
+        return E_OK;
+    struct str *digests = arena_alloc(&c->mem, gone->count * sizeof *digests);
+    for (size_t i = 0; i < gone->count; i++)
+        digests[i] = m[i].digest;
+    TRY(sql_i64(c, &lock_project, ARGS(A_I(project_id)), &used)); /* the lock, then the look */
+    TRY(sql_rows(c, &have_manifests, ARGS(A_I(project_id), texts_arg(c, digests, gone->count)),
+                 fields, sizeof *m, &held));
+    const struct manifest_gone *h = held.items;
+    for (size_t i = 0; i < gone->count; i++) {
+        bool stays = false;
+        for (size_t k = 0; k < held.count && !stays; k++)
+            stays = str_eq(h[k].digest, m[i].digest);
+        bytes += stays ? 0 : m[i].size;
+    }
+    return bytes ? project_charge(c, project_id, -bytes, false) : E_OK;
+}
+
+enum err usage_end_links(struct ctx *c, const struct i64s *blobs)
+{
+    struct list refunds;
+    TRY(usage_lock_blobs(c, blobs));
+    TRY(usage_unlink(c, blobs, &refunds));
+    return usage_refund(c, &refunds);
 }
 
 enum err usage_linked(struct ctx *c, int64_t project_id, int64_t blob_id)

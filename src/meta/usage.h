@@ -32,11 +32,25 @@ enum err usage_lock_blob(struct ctx *c, int64_t blob_id);
 enum err usage_charge_manifest(struct ctx *c, int64_t project_id, struct str digest, int64_t size,
                                int sign, bool enforce);
 /*
- * Ends the links of blobs (ids ascending) whose lease is over and that no manifest of their
- * repository needs, and gives the space back to their projects. Takes the blobs' locks first, then
- * looks: a push that is about to reference one holds it, or waits and finds the link gone.
+ * Ends the links of blobs whose lease is over and that no manifest of their repository needs, and
+ * gives the space back to their projects. Takes the blobs' locks first, then looks: a push that is
+ * about to reference one holds it, or waits and finds the link gone.
  */
-enum err usage_end_links(struct ctx *c, const int64_t *blob_ids, size_t n);
+enum err usage_end_links(struct ctx *c, const struct i64s *blobs);
+/* The same in its steps, for transactions that do more: the locks; the links, whatever their lease
+   in a repository that is going; what they give back (projects' rows are locked last of all). */
+enum err usage_lock_blobs(struct ctx *c, const struct i64s *blobs);
+enum err usage_unlink(struct ctx *c, const struct i64s *blobs, struct list *refunds);
+enum err usage_unlink_in(struct ctx *c, int64_t repository_id, const struct i64s *blobs,
+                         struct list *refunds);
+enum err usage_refund(struct ctx *c, const struct list *refunds);
+/* Manifests that were deleted from a repository of the project, given back unless another of its
+   repositories holds the digest. */
+struct manifest_gone {
+    struct str digest;
+    int64_t size;
+};
+enum err usage_refund_manifests(struct ctx *c, int64_t project_id, const struct list *gone);
 /* A link to a blob that was here already was made: it counts when it is the project's first. The
    project's row is locked, last in the transaction. */
 enum err usage_linked(struct ctx *c, int64_t project_id, int64_t blob_id);

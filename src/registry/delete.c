@@ -11,7 +11,7 @@
 #include "meta/usage.h"
 #include "registry/again.h"
 
-#define ARTIFACTS_AT_ONCE 500 /* of a repository that is deleted, in one transaction */
+#define ARTIFACTS_AT_ONCE 100 /* of a repository that is deleted, in one transaction */
 
 static enum err tell(struct ctx *c, const struct place *at, const char *kind, struct str what)
 {
@@ -68,7 +68,7 @@ static enum err try_delete_manifest(struct ctx *c, const struct place *at, struc
     TRY(manifest_by_digest(c, project, at->repository, a.digest, &row));
     TRY(usage_artifact_blobs(c, a.id, &blobs));
     TRY(artifact_delete(c, a.id));
-    TRY(usage_end_links(c, blobs.items, blobs.count));
+    TRY(usage_end_links(c, &blobs));
     TRY(usage_charge_manifest(c, project, a.digest, (int64_t)row.payload.n, -1, false));
     TRY(tell(c, at, "DELETE_ARTIFACT", a.digest));
     return tx_commit(&tx);
@@ -100,42 +100,29 @@ static enum err try_delete_blob(struct ctx *c, const struct place *at, const str
     return tx_commit(&tx);
 }
 
-static enum err shrink(struct ctx *c, const struct place *at, bool *more)
+static enum err shrink(struct ctx *c, const struct place *at, bool *gone)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     int64_t repo;
-    struct list gone;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    TRY(repository_shrink(c, repo, ARTIFACTS_AT_ONCE, &gone, more));
-    const struct manifest_gone *m = gone.items;
-    for (size_t i = 0; i < gone.count; i++)
-        TRY(usage_charge_manifest(c, at->access->project.project_id, m[i].digest, m[i].size, -1,
-                                  false));
-    return *more ? tx_commit(&tx) : E_OK;
+    enum err e = repository_shrink(c, repo, ARTIFACTS_AT_ONCE, gone);
+    if (e == E_PRECONDITION) /* an index came for what was about to go */
+        return fail(c, E_CONFLICT, "the repository changed at the same moment");
+    TRY(e);
+    if (*gone)
+        TRY(tell(c, at, "DELETE_REPOSITORY", at->repository));
+    return tx_commit(&tx);
 }
 
-/* What would make the last transaction of a large repository too long: others write meanwhile. One
-   that is left half empty is deleted by whoever asks again. */
-static enum err try_shrink_repository(struct ctx *outer, const struct place *at, bool *more)
+/* A large one goes in transactions that are short: others write meanwhile. One that is left half
+   empty is deleted by whoever asks again. */
+static enum err try_delete_repository(struct ctx *outer, const struct place *at, bool *gone)
 {
     CLEANUP(ctx_release)
     struct ctx c = {.sv = outer->sv, .request_id = outer->request_id, .actor = outer->actor};
-    enum err e = shrink(&c, at, more);
+    enum err e = shrink(&c, at, gone);
     return e == E_OK ? E_OK : fail(outer, e, "%s", c.msg);
-}
-
-static enum err try_delete_repository(struct ctx *c, const struct place *at)
-{
-    CLEANUP(tx_end) struct tx tx = {0};
-    int64_t repo;
-    int64_t was, now;
-    TRY(tx_begin(c, &tx));
-    TRY(find_repository(c, at, &repo));
-    TRY(repository_delete(c, repo));
-    TRY(usage_recount(c, at->access->project.project_id, &was, &now));
-    TRY(tell(c, at, "DELETE_REPOSITORY", at->repository));
-    return tx_commit(&tx);
 }
 
 /* ---- made again when they met another change --------------------------------------------- */
@@ -169,16 +156,12 @@ enum err delete_blob(struct ctx *c, const struct place *at, const struct digest 
 
 enum err delete_repository(struct ctx *c, const struct place *at)
 {
-    for (bool more = true; more;) {
-        int64_t since = clock_mono_ms();
-        enum err shrunk = try_shrink_repository(c, at, &more);
-        for (int tries = 1; again(shrunk, tries, since); tries++)
-            shrunk = try_shrink_repository(c, at, &more);
-        TRY(shrunk);
+    enum err e = E_OK;
+    for (bool gone = false; e == E_OK && !gone;) {
+        int64_t began = clock_mono_ms();
+        e = try_delete_repository(c, at, &gone);
+        for (int tries = 1; again(e, tries, began); tries++)
+            e = try_delete_repository(c, at, &gone);
     }
-    int64_t began = clock_mono_ms();
-    enum err e = try_delete_repository(c, at);
-    for (int tries = 1; again(e, tries, began); tries++)
-        e = try_delete_repository(c, at);
     return e;
 }

@@ -73,7 +73,7 @@ static enum err take_out(struct ctx *c, const struct evict_row *row, struct i64s
     TRY(evict_blobs(c, row->id, blobs));
     TRY(usage_artifact_blobs(c, row->id, &own));
     TRY(artifact_delete(c, row->id));
-    TRY(usage_end_links(c, own.items, own.count));
+    TRY(usage_end_links(c, &own));
     TRY(usage_charge_manifest(c, row->project_id, row->digest, payload, -1, false));
     return tx_commit(&tx);
 }

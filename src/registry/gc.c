@@ -1,8 +1,9 @@
 /*
  * Garbage collection while everything runs: candidates are written by whoever takes a reference
- * away, so nothing is ever searched for. Each step is a transaction of its own and each look
- * follows the lock: condemn, and after a pause look again, then a tombstone that nobody may
- * revive, then the bytes, then the row. Killed at any line it goes on where the rows say.
+ * away, so nothing is ever searched for. Each step takes a few blobs in a transaction of its own,
+ * so that it costs a COMMIT for many and nobody waits long for it, and each look follows the locks:
+ * condemn, and after a pause look again, then a tombstone that nobody may revive, then the bytes,
+ * then the row. Killed at any line it goes on where the rows say.
  *
  * Keys are used once, so a delete that comes late can only hit the dead copy.
  */
@@ -13,12 +14,15 @@
 #include "base/metric.h"
 #include "blob/store.h"
 #include "meta/blob.h"
+#include "registry/again.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define STEP 200
+#define STEP 256   /* rows of a list */
+#define AT_ONCE 64 /* blobs in one transaction */
 #define ROUNDS_MAX 100000
 
 const struct field gc_params_fields[] = {
@@ -57,6 +61,22 @@ static bool go_on(struct run *r)
     return !r->stopped;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Sorted, as rows are locked. */
+static struct i64s ids_of(struct ctx *c, const struct gc_blob *b, size_t n)
+{
+    struct i64s ids = {arena_alloc(&c->mem, (n + 1) * sizeof *ids.items), n};
+    for (size_t i = 0; i < n; i++)
+        ids.items[i] = b[i].id;
+    qsort(ids.items, n, sizeof *ids.items, by_id);
+    return ids;
+}
+
 static atomic_bool stopping;
 
 void gc_stop(void)
@@ -71,7 +91,7 @@ bool gc_stopping(void)
 
 /* Rows of one step, read on their own: no lock is held between the list and the step. */
 typedef enum err list_fn(struct run *r, struct list *out);
-typedef enum err step_fn(struct run *r, const struct gc_blob *b, bool *done);
+typedef enum err step_fn(struct ctx *c, const struct i64s *ids, struct i64s *out);
 typedef enum err batch_fn(struct run *r, const struct gc_blob *b, size_t n, int64_t *done);
 
 static enum err list_candidates(struct run *r, struct list *out)
@@ -89,22 +109,6 @@ static enum err list_deleting(struct run *r, struct list *out)
     return gc_deleting(r->c, STEP, out);
 }
 
-static enum err condemn(struct run *r, const struct gc_blob *b, bool *done)
-{
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(r->c, &tx));
-    TRY(gc_condemn(r->c, b->id, done));
-    return tx_commit(&tx);
-}
-
-static enum err tombstone(struct run *r, const struct gc_blob *b, bool *done)
-{
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_begin(r->c, &tx));
-    TRY(gc_tombstone(r->c, b->id, done));
-    return tx_commit(&tx);
-}
-
 /* The bytes, durably, then the rows; a failure leaves the tombstones for the next run. */
 static enum err bury(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
 {
@@ -114,9 +118,9 @@ static enum err bury(struct run *r, const struct gc_blob *b, size_t n, int64_t *
             TRY(store_delete(r->c, b[i].phys_key));
     TRY(store_delete_sync(r->c));
     CLEANUP(tx_end) struct tx tx = {0};
+    struct i64s ids = ids_of(r->c, b, n);
     TRY(tx_begin(r->c, &tx));
-    for (size_t i = 0; i < n; i++)
-        TRY(gc_forget(r->c, b[i].id));
+    TRY(gc_forget(r->c, &ids));
     TRY(tx_commit(&tx));
     for (size_t i = 0; i < n; i++)
         r->report->bytes += b[i].size;
@@ -126,19 +130,41 @@ static enum err bury(struct run *r, const struct gc_blob *b, size_t n, int64_t *
     return E_OK;
 }
 
-/* Blob by blob: each look is a transaction of its own. */
+static enum err one_transaction(struct ctx *c, step_fn *step, const struct i64s *ids,
+                                struct i64s *out)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct i64s changed;
+    TRY(tx_begin(c, &tx));
+    TRY(step(c, ids, &changed));
+    TRY(tx_commit(&tx));
+    *out = changed;
+    return E_OK;
+}
+
+static enum err take_step(struct ctx *c, step_fn *step, const struct i64s *ids, struct i64s *out)
+{
+    int64_t began = clock_mono_ms();
+    enum err e = one_transaction(c, step, ids, out);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = one_transaction(c, step, ids, out);
+    return e;
+}
+
+/* A few at once: one COMMIT for them, and nobody waits long for it. */
 static enum err each(struct run *r, step_fn *step, const struct gc_blob *b, size_t n, int64_t *done)
 {
     size_t failed = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool changed = false;
+    struct i64s all = ids_of(r->c, b, n);
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        struct i64s some = {all.items + i, n - i < AT_ONCE ? n - i : AT_ONCE}, changed = {0};
         if (gc_stopping())
             return fail(r->c, E_UNAVAILABLE, "stopped: the server ends");
-        if (step(r, &b[i], &changed) != E_OK) {
-            failed++;
-            log_warn("gc", "blob %.*s waits for the next run: %s", STR(b[i].digest), r->c->msg);
+        if (take_step(r->c, step, &some, &changed) != E_OK) {
+            failed += some.count;
+            log_warn("gc", "%zu blobs wait for the next run: %s", some.count, r->c->msg);
         }
-        *done += changed ? 1 : 0;
+        *done += (int64_t)changed.count;
     }
     r->report->failed += (int64_t)failed;
     return failed == n ? E_UNAVAILABLE : E_OK;
@@ -146,12 +172,12 @@ static enum err each(struct run *r, step_fn *step, const struct gc_blob *b, size
 
 static enum err condemn_all(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
 {
-    return each(r, condemn, b, n, done);
+    return each(r, gc_condemn, b, n, done);
 }
 
 static enum err tombstone_all(struct run *r, const struct gc_blob *b, size_t n, int64_t *done)
 {
-    return each(r, tombstone, b, n, done);
+    return each(r, gc_tombstone, b, n, done);
 }
 
 static enum err read_list(struct run *r, list_fn *list, struct list *out)
@@ -218,43 +244,48 @@ enum err gc_run(struct ctx *c, int64_t grace_s, const struct gc_watch *watch, st
     return E_OK;
 }
 
-/* Condemned and, after a second look, given up. A blob whose bytes were lost goes in one step. */
-static enum err free_one(struct run *r, int64_t id, struct gc_blob *out, bool *dead)
+/* Condemned and, after a second look, given up: *out are those whose bytes may go. Blobs whose
+   bytes were lost go in one step. */
+static enum err give_up(struct ctx *c, const struct i64s *ids, struct list *out)
 {
-    struct gc_blob b = {.id = id};
-    bool condemned = false, gone = false;
-    *dead = false;
-    TRY(condemn(r, &b, &condemned));
-    if (!condemned)
+    struct i64s condemned, gone;
+    TRY(take_step(c, gc_condemn, ids, &condemned));
+    struct gc_blob *dead = arena_alloc(&c->mem, (condemned.count + 1) * sizeof *dead);
+    *out = (struct list){dead, 0};
+    if (!condemned.count)
         return E_OK;
-    TRY(tombstone(r, &b, &gone));
+    TRY(take_step(c, gc_tombstone, &condemned, &gone));
     CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(r->c, &tx));
-    enum err e = gc_dead(r->c, id, out);
-    *dead = e == E_OK;
-    return e == E_NOT_FOUND ? E_OK : e;
+    TRY(tx_read(c, &tx));
+    for (size_t i = 0; i < condemned.count; i++) {
+        enum err e = gc_dead(c, condemned.items[i], &dead[out->count]);
+        if (e != E_OK && e != E_NOT_FOUND)
+            return e;
+        out->count += e == E_OK;
+    }
+    return E_OK;
 }
 
 enum err gc_free(struct ctx *c, const int64_t *blob_ids, size_t n, int64_t *bytes_out)
 {
     struct gc_report report = {0};
     struct run r = {.c = c, .report = &report};
-    struct gc_blob *dead = arena_alloc(&c->mem, (n + 1) * sizeof *dead);
-    size_t count = 0;
-    int64_t done = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool yes;
+    struct i64s all = {arena_alloc(&c->mem, (n + 1) * sizeof *all.items), n};
+    if (n)
+        memcpy(all.items, blob_ids, n * sizeof *blob_ids);
+    qsort(all.items, n, sizeof *all.items, by_id);
+    for (size_t i = 0; i < n; i += AT_ONCE) {
+        struct i64s some = {all.items + i, n - i < AT_ONCE ? n - i : AT_ONCE};
+        struct list dead = {0};
+        int64_t done = 0;
         if (gc_stopping())
             return fail(c, E_UNAVAILABLE, "stopped: the server ends");
-        enum err e = free_one(&r, blob_ids[i], &dead[count], &yes);
-        if (e != E_OK && e != E_NOT_FOUND) { /* it stays a candidate */
-            log_warn("gc", "blob %lld is not freed now: %s", (long long)blob_ids[i], c->msg);
-            continue;
-        }
-        count += e == E_OK && yes;
+        enum err e = give_up(c, &some, &dead);
+        if (e != E_OK) /* they stay candidates, or what condemned ones wait for comes */
+            log_warn("gc", "%zu blobs are not freed now: %s", some.count, c->msg);
+        else if (dead.count)
+            TRY(bury(&r, dead.items, dead.count, &done));
     }
-    if (count)
-        TRY(bury(&r, dead, count, &done));
     *bytes_out = report.bytes;
     return E_OK;
 }

@@ -301,6 +301,7 @@ TEST(a_repository_goes_whole)
     struct project p;
     struct list due;
     struct strs names;
+    bool gone;
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 0);
@@ -316,8 +317,9 @@ TEST(a_repository_goes_whole)
     OK(project_by_id(c, 1, &p));
     assert_int_equal(p.repo_count, 1);
     IS(E_PRECONDITION, project_delete(c, 1));
-    OK(repository_delete(c, repo));
-    IS(E_NOT_FOUND, repository_delete(c, repo));
+    OK(repository_shrink(c, repo, 2, &gone));
+    assert_true(gone);
+    IS(E_NOT_FOUND, repository_shrink(c, repo, 2, &gone));
     IS(E_NOT_FOUND, repository_by_name(c, 1, S("a/b"), &r));
     OK(gc_candidates(c, c->tx->now, 0, 10, &due));
     assert_int_equal(due.count, 1);
@@ -330,8 +332,8 @@ TEST(a_large_repository_goes_piece_by_piece)
     struct ctx *c = &e->c;
     struct tx tx = {0};
     struct repository r;
-    struct list due, gone;
-    bool more;
+    struct list due;
+    bool gone;
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 0);
@@ -339,21 +341,15 @@ TEST(a_large_repository_goes_piece_by_piece)
     struct artifact_child one[] = {{.digest = child.digest}};
     struct artifact index = put(c, repo, 2, NULL, 0, one, 1);
     OK(tag_put(c, repo, S("x"), index.id, false));
-    OK(repository_shrink(c, repo, 2, &gone, &more));
-    assert_false(more);
-    OK(repository_shrink(c, repo, 1, &gone, &more));
-    assert_true(more);
-    assert_int_equal(gone.count, 1);
-    assert_true(str_eq(((struct manifest_gone *)gone.items)->digest, index.digest));
+    OK(repository_shrink(c, repo, 1, &gone));
+    assert_false(gone);
     struct artifact it;
     IS(E_NOT_FOUND, artifact_by_reference(c, repo, index.digest, &it));
     OK(artifact_by_reference(c, repo, child.digest, &child)); /* it is for the next step */
-    OK(repository_shrink(c, repo, 0, &gone, &more));
-    assert_true(more); /* a step of nothing: there is still one */
-    OK(repository_shrink(c, repo, 1, &gone, &more));
-    assert_false(more);
     OK(repository_by_name(c, 1, S("a/b"), &r));
-    OK(repository_delete(c, repo));
+    OK(repository_shrink(c, repo, 1, &gone));
+    assert_true(gone);
+    IS(E_NOT_FOUND, repository_by_name(c, 1, S("a/b"), &r));
     OK(gc_candidates(c, c->tx->now, 0, 10, &due));
     assert_int_equal(due.count, 1);
     tx_end(&tx);

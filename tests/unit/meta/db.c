@@ -8,7 +8,7 @@
 static const void *const all_files[] = {
     (const void *)artifact_put,  (const void *)blob_commit,       (const void *)gc_forget,
     (const void *)endpoint_list, (const void *)member_list,       (const void *)principal_by_id,
-    (const void *)project_list,  (const void *)repository_delete, (const void *)robot_list,
+    (const void *)project_list,  (const void *)repository_shrink, (const void *)robot_list,
     (const void *)value_set,     (const void *)tag_put,           (const void *)upload_insert,
     (const void *)usage_sum,     (const void *)user_list,         (const void *)audit_projects,
 };

@@ -22,6 +22,17 @@ static struct artifact use(struct ctx *c, int64_t repo, int64_t number, int64_t 
     return a;
 }
 
+typedef enum err step_fn(struct ctx *c, const struct i64s *ids, struct i64s *out);
+
+/* A step with one blob. */
+static enum err one(struct ctx *c, step_fn *step, int64_t id, bool *changed)
+{
+    struct i64s out;
+    TRY(step(c, &(struct i64s){&id, 1}, &out));
+    *changed = out.count == 1;
+    return E_OK;
+}
+
 static int64_t state_of(struct ctx *c, struct str digest)
 {
     struct blob b;
@@ -45,7 +56,7 @@ TEST(from_candidate_to_nothing)
     assert_int_equal(found.count, 0);
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     assert_true(yes);
     assert_int_equal(state_of(c, d), STATE_CONDEMNED);
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
@@ -56,7 +67,7 @@ TEST(from_candidate_to_nothing)
     assert_int_equal(found.count, 0);
     OK(gc_condemned(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
-    OK(gc_tombstone(c, b.id, &yes));
+    OK(one(c, gc_tombstone, b.id, &yes));
     assert_true(yes);
     assert_int_equal(state_of(c, d), 0);
     OK(gc_deleting(c, 10, &found));
@@ -64,7 +75,7 @@ TEST(from_candidate_to_nothing)
     assert_true(str_eq(((struct gc_blob *)found.items)->phys_key, b.phys_key));
     struct blob twin = put_blob(c, repo, d, 10, 60); /* beside its dying twin */
     assert_true(twin.id != b.id);
-    OK(gc_forget(c, b.id));
+    OK(gc_forget(c, &(struct i64s){&b.id, 1}));
     OK(gc_deleting(c, 10, &found));
     assert_int_equal(found.count, 0);
     assert_int_equal(state_of(c, d), STATE_ACTIVE);
@@ -80,7 +91,7 @@ TEST(a_lease_postpones)
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 3600);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     assert_false(yes);
     assert_int_equal(state_of(c, digest_no(c, 1)), STATE_ACTIVE);
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
@@ -102,7 +113,7 @@ TEST(a_reference_keeps_and_its_end_makes_a_candidate)
     b = put_blob(c, repo, digest_no(c, 1), 10, 0);
     OK(blob_link(c, other, b.id, 0));
     struct artifact a = use(c, repo, 2, b.id);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     assert_false(yes);
     OK(blob_in_repository(c, 1, S("r"), digest_no(c, 1), &in));
     IS(E_NOT_FOUND, blob_in_repository(c, 1, S("other"), digest_no(c, 1), &in));
@@ -111,7 +122,7 @@ TEST(a_reference_keeps_and_its_end_makes_a_candidate)
     OK(artifact_delete(c, a.id));
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     assert_true(yes);
     tx_end(&tx);
 }
@@ -126,7 +137,7 @@ TEST(arriving_bytes_revive)
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 0);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     assert_true(yes);
     OK(intent_add(c, &key, 1));
     OK(blob_expect(c, digest_no(c, 1), 10, &again));
@@ -134,7 +145,7 @@ TEST(arriving_bytes_revive)
     assert_false(used);
     assert_int_equal(again.id, b.id);
     assert_int_equal(state_of(c, digest_no(c, 1)), STATE_ACTIVE);
-    OK(gc_tombstone(c, b.id, &yes));
+    OK(one(c, gc_tombstone, b.id, &yes));
     assert_false(yes);
     tx_end(&tx);
 }
@@ -147,12 +158,12 @@ TEST(a_proxied_manifest_revives)
     OK(tx_begin(c, &tx));
     int64_t repo = repository(c);
     struct blob b = put_blob(c, repo, digest_no(c, 1), 10, 0);
-    OK(gc_condemn(c, b.id, &yes));
+    OK(one(c, gc_condemn, b.id, &yes));
     struct blob_need need = {.digest = digest_no(c, 1), .size = 10};
     OK(blob_require(c, repo, &need, 1, true));
     use(c, repo, 2, need.id);
     assert_int_equal(state_of(c, digest_no(c, 1)), STATE_ACTIVE);
-    OK(gc_tombstone(c, b.id, &yes));
+    OK(one(c, gc_tombstone, b.id, &yes));
     assert_false(yes);
     tx_end(&tx);
 }
@@ -169,7 +180,7 @@ TEST(expected_rows_just_go)
     OK(blob_require(c, repo, &need, 1, true));
     struct artifact a = use(c, repo, 2, need.id);
     OK(artifact_delete(c, a.id));
-    OK(gc_condemn(c, need.id, &yes));
+    OK(one(c, gc_condemn, need.id, &yes));
     assert_false(yes);
     IS(E_NOT_FOUND, blob_by_digest(c, digest_no(c, 1), &b));
     tx_end(&tx);
@@ -232,7 +243,7 @@ static void *collect(void *arg)
         bool yes = false;
         enum err e = tx_begin(&c, &tx);
         if (e == E_OK)
-            e = step ? gc_tombstone(&c, r->blob_id, &yes) : gc_condemn(&c, r->blob_id, &yes);
+            e = one(&c, step ? gc_tombstone : gc_condemn, r->blob_id, &yes);
         if (e == E_OK)
             e = tx_commit(&tx);
         tx_end(&tx);

@@ -87,7 +87,7 @@ static enum err delete_one(struct ctx *c, struct worker *w)
     TRY(artifact_by_reference(c, repository, str_fmt(&c->mem, "t%d", (int)pick(w, 3)), &a));
     TRY(usage_artifact_blobs(c, a.id, &blobs));
     TRY(artifact_delete(c, a.id));
-    TRY(usage_end_links(c, blobs.items, blobs.count));
+    TRY(usage_end_links(c, &blobs));
     TRY(usage_charge_manifest(c, 1, a.digest, 2, -1, false));
     return tx_commit(&tx);
 }
@@ -96,10 +96,14 @@ static enum err collect(struct ctx *c, struct worker *w)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct blob b;
-    bool yes;
+    int64_t ids[3];
+    size_t n = 0;
+    struct i64s condemned;
     TRY(tx_begin(c, &tx));
-    TRY(blob_by_digest(c, digest_no(c, pick(w, BLOBS)), &b));
-    TRY(gc_condemn(c, b.id, &yes));
+    for (int64_t i = 0; i < BLOBS && n < COUNT(ids); i++)
+        if (pick(w, 2) && blob_by_digest(c, digest_no(c, i), &b) == E_OK)
+            ids[n++] = b.id;
+    TRY(gc_condemn(c, &(struct i64s){ids, n}, &condemned));
     return tx_commit(&tx);
 }
 
