@@ -27,8 +27,9 @@ export function check(ok, what) {
   if (!ok) throw new Error(what)
 }
 
-export async function open({ width = 1280, height = 860, theme = 'light' } = {}) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox'] })
+// `at`: the server under another name, with the switches in `args` that lead there.
+export async function open({ width = 1280, height = 860, theme = 'light', at = url, args = [] } = {}) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', ...args] })
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: shots ? 1.5 : 1 })
   const page = await context.newPage()
   page.setDefaultTimeout(10000)
@@ -44,7 +45,7 @@ export async function open({ width = 1280, height = 860, theme = 'light' } = {})
   })
   page.on('pageerror', (e) => wrong.push(String(e)))
   page.on('request', (r) => {
-    if (!r.url().startsWith(url + '/') && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
+    if (!r.url().startsWith(at + '/') && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
   })
 
   const audit = async (what) => {
@@ -66,12 +67,12 @@ export async function open({ width = 1280, height = 860, theme = 'light' } = {})
     await browser.close()
     check(!wrong.length, wrong.join('\n'))
   }
-  return { page, context, audit, close, tolerate: (...codes) => (tolerated = codes.map(String)) }
+  return { page, context, at, audit, close, tolerate: (...codes) => (tolerated = codes.map(String)) }
 }
 
 export async function signIn(b, name = 'admin', password = process.env.ADMIN_PASSWORD, path = '/') {
   b.tolerate(401)
-  await b.page.goto(url + path)
+  await b.page.goto(b.at + path)
   await b.page.getByLabel('User name').fill(name)
   await b.page.getByLabel('Password').fill(password)
   await b.page.getByRole('button', { name: 'Sign in' }).click()

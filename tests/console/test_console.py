@@ -33,7 +33,7 @@ def test_files(stage):
     assert client.get("/healthz", headers=BROWSER).body == b"ok\n"
     assert client.get("/").body.startswith(b"Cove ")  # tools
     assert client.get("/nothing").status == 404
-    assert client.get("/start.js", headers={"Accept-Encoding": "identity"}).status == 406
+    assert client.get("/favicon.svg", headers={"Accept-Encoding": "identity"}).status == 406
     assert client.post("/projects", b"", headers=BROWSER).status in (404, 405)
     head = client.head("/", headers=BROWSER)
     assert head.status == 200 and not head.body

@@ -27,7 +27,7 @@ export function whenExpired(f: () => void) {
   onExpired = f
 }
 
-async function failure(reply: Response): Promise<Failure> {
+async function failure(reply: Answer): Promise<Failure> {
   const request = reply.headers.get('X-Request-Id') ?? ''
   const wait = Number(reply.headers.get('Retry-After'))
   const retryAt = wait > 0 ? Date.now() + 1000 * Math.min(wait, 86400) : 0
@@ -40,19 +40,18 @@ async function failure(reply: Response): Promise<Failure> {
   }
 }
 
-// public/start.js has asked who is signed in before the program was there; its answer is good once.
-const early = (window as { early?: { path: string; reply: Promise<Response> } }).early
-let used = false
-function first(path: string): Promise<Response> | undefined {
-  if (used || path !== early?.path) return undefined
-  used = true
-  return early.reply
+// start.ts has asked for what the page begins with before the program was there; an answer is good once.
+function first(path: string): Promise<Answer> | undefined {
+  const early = window.early
+  const reply = early && performance.now() < early.until ? early.replies[path] : undefined
+  if (reply) delete early!.replies[path]
+  return reply
 }
 
-async function send(path: string, init: RequestInit): Promise<Response> {
-  let reply: Response
+async function send(path: string, init: RequestInit): Promise<Answer> {
+  let reply: Answer
   try {
-    reply = await (first(path) ?? fetch(path, { credentials: 'same-origin', redirect: 'error', ...init }))
+    reply = await ((init.method === 'GET' && first(path)) || fetch(path, { credentials: 'same-origin', redirect: 'error', ...init }))
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
     unreachable()
@@ -70,7 +69,7 @@ export interface Options {
   body?: unknown
 }
 
-const nextCursor = (reply: Response) => {
+const nextCursor = (reply: Answer) => {
   const link = /<([^>]+)>;\s*rel="?next"?/.exec(reply.headers.get('Link') ?? '')
   return (link && new URL(link[1]!, location.origin).searchParams.get('cursor')) || ''
 }
@@ -126,8 +125,4 @@ async function pull(name: string, path: string, signal?: AbortSignal): Promise<s
 export const manifest = (name: string, digest: string, signal?: AbortSignal) => pull(name, `manifests/${digest}`, signal)
 export const blob = (name: string, digest: string, signal?: AbortSignal) => pull(name, `blobs/${digest}`, signal)
 
-export const harbor = '/api/v2.0'
-export const cove = '/api/cove/v1'
-// Slashes in a repository's name are escaped twice in Harbor's paths.
-export const repoPath = (project: string, repo: string) =>
-  `${harbor}/projects/${encodeURIComponent(project)}/repositories/${encodeURIComponent(encodeURIComponent(repo))}`
+export { cove, harbor, repoPath } from './paths'

@@ -1,5 +1,4 @@
 // Artifacts as the console shows them: the shapes of the server's replies, and words for what they say.
-import { cove } from './api'
 import { bytes, tiny } from './format'
 import { t, type Key } from './i18n'
 import type { Move, Platform } from './types'
@@ -73,8 +72,7 @@ export interface Overview {
 }
 
 // Slashes in a repository's name are escaped twice.
-export const artifactPath = (project: string, repo: string, rest: string) =>
-  `${cove}/projects/${encodeURIComponent(project)}/repositories/${encodeURIComponent(encodeURIComponent(repo))}/${rest}`
+export { artifactPath } from './paths'
 
 export const platform = (p: Platform | null | undefined) =>
   p?.architecture && p.architecture !== 'unknown' ? [p.os, p.architecture, p.variant].filter(Boolean).join('/') : ''

@@ -3,9 +3,9 @@
 import { untrack } from 'svelte'
 import { SvelteSet } from 'svelte/reactivity'
 import { Failure, get } from './api'
+import { LIST_PAGE as PAGE, listPage } from './paths'
 import { recall, remember } from './router.svelte'
 
-const PAGE = 100
 const FRESH_MS = 5000
 const KEPT = 12 // lists that Back finds as they were
 
@@ -59,7 +59,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
       const total = l.total ?? 0
       const forwards = m - l.head.n < PAGE && (l.head.n === 0 || l.head.cursor)
       const backwards = l.total !== undefined && (l.tail.from < 0 ? total : l.tail.from) - m <= PAGE
-      const ask = (u: string, cursor: string, page = 1) => get<T[]>(`${u}&page_size=${PAGE}&cursor=${encodeURIComponent(cursor)}${page > 1 ? `&page=${page}` : ''}`, { signal })
+      const ask = (u: string, cursor: string, page = 1) => get<T[]>(listPage(u, cursor, page), { signal })
       if (forwards) {
         const r = await ask(url, l.head.cursor)
         if (l.head.n === 0) [l.total, l.more] = [Math.max(r.total, r.data.length), r.more]
@@ -120,7 +120,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
     const [from] = want
     try {
       const page = Math.floor(from / PAGE) + 1
-      const r = await get<T[]>(`${url}&page_size=${PAGE}&cursor=${page > 1 ? `&page=${page}` : ''}`, { signal: stop.signal })
+      const r = await get<T[]>(listPage(url, '', page), { signal: stop.signal })
       next.total = r.total
       next.more = r.more
       place(next, (page - 1) * PAGE, r.data, 1)

@@ -3,6 +3,7 @@
 // ask for is asked once. Polls only while the page is visible, and goes on when the network is back.
 import { keepPreviousData, QueryClient, QueryObserver } from '@tanstack/svelte-query'
 import { Failure } from './api'
+import { keeps } from './session.svelte'
 
 const client = new QueryClient({
   defaultOptions: {
@@ -12,10 +13,8 @@ const client = new QueryClient({
 
 client.mount() // it hears of the window's focus and of the network
 
-// Another person's data is nobody's.
-export const forget = () => client.clear()
-// After a new sign-in: what is on the page is asked for again.
-export const refresh = () => client.invalidateQueries()
+// Another person's data is nobody's; after a new sign-in what is on the page is asked for again.
+keeps({ forget: () => client.clear(), refresh: () => void client.invalidateQueries() })
 
 export interface Resource<T> {
   readonly data: T | undefined

@@ -1,6 +1,5 @@
 import { Failure, call, get, harbor, login, whenExpired } from './api'
 import { whenBack } from './reach.svelte'
-import { forget, refresh } from './resource.svelte'
 import type { User } from './types'
 
 export const session = $state<{ user: User | null; known: boolean; expired: boolean; error: Failure | null }>({
@@ -10,6 +9,23 @@ export const session = $state<{ user: User | null; known: boolean; expired: bool
   error: null,
 })
 
+// What is kept of the server's data says how it is forgotten and how asked for again (lib/resource).
+let forget = () => {}
+let refresh = () => {}
+export function keeps(how: { forget: () => void; refresh: () => void }) {
+  forget = how.forget
+  refresh = how.refresh
+}
+// Whether somebody was signed in the last time: start.ts then asks for the page's data at once.
+function note(known: boolean) {
+  try {
+    if (known) localStorage.setItem('known', '1')
+    else localStorage.removeItem('known')
+  } catch {
+    // private windows: the page asks a little later
+  }
+}
+
 export async function whoAmI() {
   session.error = null
   try {
@@ -17,9 +33,12 @@ export async function whoAmI() {
     if (session.user?.user_id !== data.user_id) forget() // another person sees nothing of the one before
     session.user = data
     session.expired = false
+    note(true)
   } catch (e) {
-    if (e instanceof Failure && e.status === 401) session.user = null
-    else session.error = e as Failure
+    if (e instanceof Failure && e.status === 401) {
+      session.user = null
+      note(false)
+    } else session.error = e as Failure
   }
   session.known = true
 }
@@ -28,17 +47,18 @@ export async function signIn(name: string, password: string) {
   await login(name, password)
   rights.clear()
   await whoAmI()
-  void refresh()
+  refresh()
 }
 
 export async function signOut() {
   await call('GET', '/c/log_out', { quiet: true }).catch(() => {})
   session.user = null
+  note(false)
   forget()
   rights.clear()
 }
 
-whenBack(() => void refresh())
+whenBack(() => refresh())
 whenExpired(() => {
   if (session.user) session.expired = true
 })

@@ -49,8 +49,13 @@ export function intl<T>(make: (locale: string) => T, what: string): T {
   return made.get(name) as T
 }
 
-export const number = (n: number, digits = 0) =>
-  intl((l) => new Intl.NumberFormat(l, { maximumFractionDigits: digits }), `number ${digits}`).format(n)
+// Small whole numbers look the same in every language here, and there are many of them. One object for
+// all lengths: the rounding is done here.
+export const number = (n: number, digits = 0) => {
+  if (n >= 0 && n < 1000 && Number.isInteger(n)) return String(n)
+  const step = 10 ** digits
+  return intl((l) => new Intl.NumberFormat(l, { maximumFractionDigits: 3 }), 'number').format(Math.round(n * step) / step)
+}
 export const list = (items: string[]) => intl((l) => new Intl.ListFormat(l, { type: 'conjunction' }), 'list').format(items)
 
 function pattern(key: Key, params?: Params): string {
