@@ -29,6 +29,7 @@
 #include "registry/declared.h"
 #include "registry/flight.h"
 #include "registry/ledger.h"
+#include "registry/readonly.h"
 #include "rule/name.h"
 
 #include <errno.h>
@@ -202,6 +203,7 @@ static enum err open_outside(struct life *l)
     if (!l->sv.upstreams || !l->sv.flights)
         return fail(&l->c, E_INTERNAL, "out of memory");
     TRY(ledger_load(&l->c));
+    TRY(read_only_read(&l->c));
     metric_collect(ledger_metric, NULL);
     metric_collect(burn_metric, NULL);
     metric_collect(conditions_metric, flights_conditions(l->sv.flights));

@@ -9,6 +9,7 @@
 
 #include "meta/artifact.h"
 #include "meta/repository.h"
+#include "registry/config.h"
 #include "registry/delete.h"
 #include "registry/push.h"
 #include "rule/name.h"
@@ -162,12 +163,12 @@ static enum err view_of(struct call *r, const struct artifact *a, const struct a
         .digest = a->digest,
         .push_time = a->push_time,
         .pull_time = a->pull_time,
-        .extra_attrs = a->extra_attrs,
         .annotations = a->annotations,
         .addition_links.text = S("{}"),
     };
-    if (!out->extra_attrs.text.n)
-        out->extra_attrs.text = S("{}");
+    struct str path = a->repository_name;
+    (void)str_cut(&path, '/');
+    TRY(config_attrs_read(c, a->project_id, path, a->digest, &out->extra_attrs));
     TRY(artifact_children(c, a->id, &out->references));
     if (with->with_tag)
         TRY(tags_of(c, a, &out->tags));

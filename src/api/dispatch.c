@@ -15,6 +15,7 @@
 #include "base/heap.h"
 #include "base/log.h"
 #include "meta/store.h"
+#include "registry/readonly.h"
 #include "rule/settings.h"
 
 #include <assert.h>
@@ -271,6 +272,7 @@ static enum err read_list_query(struct call *r)
         return bad_page(r, "page_size in query should be between 1 and 100");
     if (!(flags & ROUTE_LIST))
         return E_OK;
+    r->query.lenient = under(r->http->path, S("/api/v2.0"));
     TRY(call_query(r, "q", &q));
     TRY(call_query(r, "sort", &sort));
     enum err cursor = http_query(r->c, r->http, "cursor", &r->query.cursor);
@@ -281,6 +283,17 @@ static enum err read_list_query(struct call *r)
     if (q.n)
         TRY(query_parse(r->c, q, &r->query));
     return sort.n ? query_parse_sort(r->c, sort, &r->query) : E_OK;
+}
+
+/* Read-only mode refuses what could change something, in Harbor's words and with its status, after
+   whoever has no right to it has heard that. */
+static enum err refuse_change(struct call *r)
+{
+    enum http_method m = r->http->method;
+    if (!read_only() || (r->route->flags & ROUTE_ANYTIME) || m == HTTP_GET || m == HTTP_HEAD ||
+        m == HTTP_OPTIONS)
+        return E_OK;
+    return fail(r->c, E_DENIED, READ_ONLY_TEXT);
 }
 
 static enum err read_body(struct call *r)
@@ -310,6 +323,7 @@ static enum err handle(struct call *r)
     r->challenge = r->realm == REALM_REGISTRY && !r->mirror_open;
     TRY(identify(r));
     TRY(authorize(r));
+    TRY(refuse_change(r));
     if (!(r->route->flags & ROUTE_READ) || r->route->guard.kind == GUARD_FOUND)
         tx_end(&r->tx);
     TRY(read_list_query(r));

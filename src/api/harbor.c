@@ -24,9 +24,11 @@ const struct route harbor_routes[] = {
 
     /* configure */
     {HTTP_GET, "/internalconfig", "getInternalconfig", SYSTEM(CONFIGURATION, READ), NO_BODY, LATER},
-    {HTTP_GET, "/configurations", "getConfigurations", SYSTEM(CONFIGURATION, READ), NO_BODY, LATER},
-    {HTTP_PUT, "/configurations", "updateConfigurations", SYSTEM(CONFIGURATION, UPDATE), NO_BODY,
-     LATER},
+    {HTTP_GET, "/configurations", "getConfigurations", SYSTEM(CONFIGURATION, READ), NO_BODY,
+     get_configurations},
+    {HTTP_PUT, "/configurations", "updateConfigurations", SYSTEM(CONFIGURATION, UPDATE),
+     BODY(struct configurations_req, configurations_req_fields), update_configurations,
+     ROUTE_ANYTIME},
 
     /* project */
     {HTTP_GET, "/projects", "listProjects", ANYONE, NO_BODY, list_projects, ROUTE_LIST,
@@ -323,7 +325,7 @@ const struct route harbor_routes[] = {
     {HTTP_GET, "/registries", "listRegistries", SYSTEM(REGISTRY, LIST), NO_BODY, list_registries,
      ROUTE_LIST, QUERY(struct registry_query, registry_query_fields)},
     {HTTP_POST, "/registries/ping", "pingRegistry", SYSTEM(REGISTRY, READ),
-     BODY(struct registry_req, registry_ping_fields), ping_registry},
+     BODY(struct registry_req, registry_ping_fields), ping_registry, ROUTE_ANYTIME},
     {HTTP_GET, "/registries/{id}", "getRegistry", SYSTEM(REGISTRY, READ), NO_BODY, get_registry},
     {HTTP_DELETE, "/registries/{id}", "deleteRegistry", SYSTEM(REGISTRY, DELETE), NO_BODY,
      delete_registry},

@@ -156,6 +156,17 @@ extern const struct field artifact_view_fields[], reference_fields[], tag_view_f
     new_tag_fields[], accessory_fields[], artifact_query_fields[], artifact_get_query_fields[],
     project_artifact_query_fields[], tag_query_fields[];
 
+/* Keys of Harbor's /configurations that Cove has something behind; times in minutes. */
+struct configurations_req {
+    struct str auth_mode, project_creation_restriction, robot_name_prefix;
+    bool notification_enable, primary_auth_mode, quota_per_project_enable, read_only,
+        self_registration;
+    int64_t session_timeout, storage_per_project, token_expiration;
+};
+extern const struct field configurations_fields[], configurations_req_fields[], bool_item_fields[],
+    int_item_fields[], str_item_fields[];
+handler get_configurations, update_configurations;
+
 struct quota_req {
     struct resource_list *hard;
 };

@@ -60,8 +60,8 @@ enum err job_of_path(struct call *r, int64_t *project_id)
 {
     struct job job;
     TRY(find_job(r, &job));
-    bool own = str_eq(job.kind, S("bulk")) && str_eq(job.actor, r->c->actor);
-    *project_id = !job.project_id && own ? FOUND_OWN : job.project_id;
+    bool own = str_eq(job.actor, r->c->actor) && !str_eq(job.actor, S("housekeeper"));
+    *project_id = own ? FOUND_OWN : job.project_id;
     return E_OK;
 }
 

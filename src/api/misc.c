@@ -61,8 +61,9 @@ const struct route misc_routes[] = {
     {HTTP_GET, "/readyz", "getReadyz", ANYONE, NO_BODY, get_readyz, 0},
     {HTTP_GET, "/metrics", "getMetrics", ANYONE, NO_BODY, get_metrics, 0},
     {HTTP_GET, "/service/token", "getToken", ANYONE, NO_BODY, service_token, ROUTE_READ},
-    {HTTP_POST, "/c/login", "login", ANYONE, NO_BODY, session_login, ROUTE_CSRF},
+    {HTTP_POST, "/c/login", "login", ANYONE, NO_BODY, session_login, ROUTE_CSRF | ROUTE_ANYTIME},
     {HTTP_GET, "/c/log_out", "logout", ANYONE, NO_BODY, session_logout},
-    {HTTP_POST, "/c/userExists", "userExists", ANYONE, NO_BODY, user_exists, ROUTE_CSRF},
+    {HTTP_POST, "/c/userExists", "userExists", ANYONE, NO_BODY, user_exists,
+     ROUTE_CSRF | ROUTE_ANYTIME},
     {0},
 };

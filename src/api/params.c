@@ -145,20 +145,26 @@ enum err export_of_body(struct call *r, int64_t *project_id)
 
 /* ---- retention: recorded and shown; the rules are run from a later release on ---------------- */
 
+static enum err read_retention(struct call *r, int64_t *id, json_t **doc)
+{
+    struct ctx *c = r->c;
+    struct str policy;
+    TRY(call_param_i64(r, "id", id));
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(c, &tx));
+    enum err e = retention_by_id(c, *id, &policy);
+    if (e == E_NOT_FOUND)
+        return fail(c, e, "retention policy %" PRId64 " not found", *id);
+    TRY(e);
+    return json_parse(c, policy, doc);
+}
+
 enum err retention_of_path(struct call *r, int64_t *project_id)
 {
     struct ctx *c = r->c;
     int64_t id;
-    struct str policy;
-    TRY(call_param_i64(r, "id", &id));
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
-    enum err e = retention_by_id(c, id, &policy);
-    if (e == E_NOT_FOUND)
-        return fail(c, e, "retention policy %" PRId64 " not found", id);
-    TRY(e);
     CLEANUP(json_done) json_t *doc = NULL;
-    TRY(json_parse(c, policy, &doc));
+    TRY(read_retention(r, &id, &doc));
     if (!json_get_i64(json_object_get(doc, "scope"), "ref", project_id))
         return fail(c, E_INTERNAL, "retention policy %" PRId64 " has no scope", id);
     return E_OK;
@@ -168,14 +174,8 @@ enum err get_retention(struct call *r)
 {
     struct ctx *c = r->c;
     int64_t id;
-    struct str policy;
-    TRY(call_param_i64(r, "id", &id));
-    CLEANUP(tx_end) struct tx tx = {0};
-    TRY(tx_read(c, &tx));
-    TRY(retention_by_id(c, id, &policy));
-    tx_end(&tx);
     CLEANUP(json_done) json_t *doc = NULL;
-    TRY(json_parse(c, policy, &doc));
+    TRY(read_retention(r, &id, &doc));
     if (json_object_set_new(doc, "id", json_integer(id)) != 0)
         return fail(c, E_UNAVAILABLE, "out of memory");
     char *text = json_dumps(doc, JSON_COMPACT);

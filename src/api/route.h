@@ -126,6 +126,7 @@ struct route {
    until it ends it or replies. Without the flag c->tx is NULL when the handler starts. */
 #define ROUTE_READ 8U
 #define ROUTE_CSRF 16U    /* needs the CSRF header even without a session (POST /c/login) */
+#define ROUTE_ANYTIME 64U /* in read-only mode too: it changes nothing, or must be possible */
 #define ROUTE_SIGN_UP 32U /* nobody may call it too, where self_registration is on */
 #define LATER NULL
 

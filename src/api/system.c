@@ -7,6 +7,7 @@
 
 #include "blob/store.h"
 #include "registry/access.h"
+#include "registry/readonly.h"
 #include "rule/settings.h"
 
 #include <inttypes.h>
@@ -182,6 +183,7 @@ enum err get_system_info(struct call *r)
         .harbor_version = S(HARBOR_VERSION),
         .registry_storage_provider_name = S("filesystem"),
         .self_registration = s->self_registration,
+        .read_only = read_only(),
     };
     bool known = r->principal.kind != PRINCIPAL_ANONYMOUS;
     return reply_json(r, 200, known ? general_info_fields : public_info_fields, &info);

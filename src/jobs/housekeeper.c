@@ -21,6 +21,7 @@
 #include "registry/gc.h"
 #include "registry/halt.h"
 #include "registry/ledger.h"
+#include "registry/readonly.h"
 #include "registry/refresh.h"
 #include "registry/tally.h"
 #include "rule/settings.h"
@@ -183,6 +184,7 @@ static void *housekeeper_thread(void *arg)
         {"held tag sweep", sweep_seen, 3600000, 0, -60000},
         {"old pull counts", sweep_pulls, 3600000, 0, -60000},
         {"session sweep", sweep_sessions, 60000, 0, -60000},
+        {"read-only mode", read_only_read, 1000, 0, -60000},
         {"paused upstreams", halts_read, 2000, 0, -60000},
         {"cache bounds", evict_all, 2000, 0, -60000},
         {"garbage collection", collect, 0, 0, -60000},

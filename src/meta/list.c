@@ -153,9 +153,13 @@ static enum err add_source(struct ctx *c, struct builder *b, const struct list_s
 {
     buf_fmt(&b->text, " FROM (SELECT %s FROM %s WHERE %s) q", spec->columns, spec->from,
             spec->where ? spec->where : "1 = 1");
+    bool first = true;
     for (size_t i = 0; i < q->term_count; i++) {
-        buf_str(&b->text, i ? S(" AND ") : S(" WHERE "));
+        if (q->lenient && !sortable(fields, q->terms[i].key))
+            continue;
+        buf_str(&b->text, first ? S(" WHERE ") : S(" AND "));
         TRY(add_term(c, b, fields, &q->terms[i]));
+        first = false;
     }
     return E_OK;
 }
@@ -187,6 +191,8 @@ static enum err read_order(struct ctx *c, const struct list_spec *spec, const st
         struct str name = q->sort[i];
         bool down = str_starts(name, S("-"));
         const struct field *f = sortable(fields, down ? str_sub(name, 1, SIZE_MAX) : name);
+        if (!f && q->lenient)
+            continue;
         if (!f)
             return fail(c, E_BAD_REQUEST, "sort: unknown field %.*s", (int)size_min(name.n, 64),
                         name.p);

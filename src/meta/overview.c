@@ -24,6 +24,9 @@ const struct field project_overview_fields[] = {
     FIELD(struct project_overview, creation_time, F_SORT, 0),
     FIELD(struct project_overview, push_time, F_NULL | F_SORT, 0),
     FIELD(struct project_overview, pull_time, F_NULL | F_SORT, 0),
+    FIELD(struct project_overview, requests_7d, F_SORT, 0),
+    FIELD(struct project_overview, served_7d, F_SORT, 0),
+    FIELD(struct project_overview, hit_permille, F_SORT, 0),
     FIELDS_END,
 };
 
@@ -59,11 +62,19 @@ const struct field tag_overview_fields[] = {
 #define LAST_PUSH                                                                                  \
     "COALESCE((SELECT max(a.push_time) FROM artifact a WHERE a.repository_id = r.id), 0)"
 
+/* Sums over a project's hours, which an index holds (figure_project). */
+#define HOURS(sum)                                                                                 \
+    "COALESCE((SELECT CAST(" sum " AS BIGINT) FROM figure f WHERE f.span = 3600 AND "              \
+    "f.project_id = p.id AND f.at >= $5), "
+#define SERVED "f.hits + f.revalidated + f.stale + f.coalesced"
+#define ASKED SERVED " + f.misses + f.refused"
+
 enum err overview_projects(struct ctx *c, const struct principal *p, const struct list_query *q,
                            struct list *out, int64_t *total)
 {
-    struct arg args[VISIBLE_ARGS];
+    struct arg args[VISIBLE_ARGS + 1];
     visible_args(p, args);
+    args[VISIBLE_ARGS] = A_I(c->tx->now.us - OVERVIEW_DAYS * DAY_US);
     const struct list_spec spec = {
         .columns =
             "p.id AS project_id, p.name AS name, p.is_public AS is_public, "
@@ -78,7 +89,10 @@ enum err overview_projects(struct ctx *c, const struct principal *p, const struc
             "p.creation_time AS creation_time, COALESCE((SELECT max(x.t) FROM (SELECT " LAST_PUSH
             " AS t FROM repository r WHERE r.project_id = p.id) x), 0) AS push_time, "
             "COALESCE((SELECT max(r.pull_time) FROM repository r WHERE r.project_id = p.id), 0) "
-            "AS pull_time",
+            "AS pull_time, " HOURS("sum(" ASKED ")") "0) AS requests_7d, " HOURS(
+                "sum(" SERVED
+                ")") "0) AS served_7d, " HOURS("sum(" SERVED ") * 1000 / NULLIF(sum(" ASKED
+                                               "), 0)") "-1) AS hit_permille",
         .from = "project p",
         .where = VISIBLE,
         .default_sort = "q.name",

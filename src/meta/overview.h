@@ -12,7 +12,11 @@ struct project_overview {
     int64_t repo_count, pull_count, storage_used, storage_limit; /* limit -1 = none */
     int64_t role; /* enum role of the principal, by membership; 0 = none */
     struct timestamp creation_time, push_time, pull_time; /* the last ones; 0 = never */
+    /* Of a proxy project in the last OVERVIEW_DAYS days, by whole hours: pulls that were asked for,
+       those of them that the cache served, and their share in thousandths (-1: none was asked). */
+    int64_t requests_7d, served_7d, hit_permille;
 };
+#define OVERVIEW_DAYS 7
 /* The projects that the principal sees. */
 enum err overview_projects(struct ctx *c, const struct principal *p, const struct list_query *q,
                            struct list *out, int64_t *total);

@@ -25,6 +25,7 @@
 #include "registry/held.h"
 #include "registry/ledger.h"
 #include "registry/push.h"
+#include "registry/readonly.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -140,7 +141,8 @@ static enum fresh_heard heard_of_head(struct question *q)
     if (by_tag && heard != HEARD_SAME &&
         held_back(c, w->at, w->ref, digest, w->keep_time, &q->answer.held_until))
         return HEARD_HELD;
-    bool write = by_tag && (heard == HEARD_HERE || (heard == HEARD_SAME && w->keep_time));
+    bool write =
+        by_tag && !read_only() && (heard == HEARD_HERE || (heard == HEARD_SAME && w->keep_time));
     if (write && keep_tag(c, &row, w->ref, heard == HEARD_SAME) != E_OK) {
         metric_add(M_cache_write_errors, 1);
         log_warn("proxy", "cannot note tag %.*s of %.*s: %s", STR(w->ref), STR(w->at->repository),
@@ -166,6 +168,8 @@ static void store(struct question *q)
     const struct ask_want *w = &q->want;
     const struct oci_manifest *m = &q->answer.manifest;
     struct pushed_manifest pushed;
+    if (read_only())
+        return;
     struct str ref = w->tag.n ? w->tag : m->digest;
     if (w->kind == ASK_HEAD)
         ref = w->ref;

@@ -22,6 +22,7 @@
 #include "registry/evict.h"
 #include "registry/ledger.h"
 #include "registry/push.h"
+#include "registry/readonly.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -192,16 +193,21 @@ static bool adopt(struct ctx *c, struct flight *f)
 }
 
 /* Switches to memory: from here on the bytes live in the ring. Under no lock. */
-static enum err go_without_file(struct ctx *c, struct flight *f)
+static enum err use_ring(struct ctx *c, struct flight *f)
 {
-    metric_add(M_cache_write_errors, 1);
-    log_warn("flight", "%s is passed on without being stored: %s", f->digest.text, c->msg);
-    c->msg[0] = 0;
     pthread_mutex_lock(&f->lock);
     f->ring = malloc(FLIGHT_RING);
     f->file_end = f->have;
     pthread_mutex_unlock(&f->lock);
     return f->ring ? E_OK : fail(c, E_UNAVAILABLE, "out of memory");
+}
+
+static enum err go_without_file(struct ctx *c, struct flight *f)
+{
+    metric_add(M_cache_write_errors, 1);
+    log_warn("flight", "%s is passed on without being stored: %s", f->digest.text, c->msg);
+    c->msg[0] = 0;
+    return use_ring(c, f);
 }
 
 /* Is there room for a blob of this size, in its cache and on the disk? */
@@ -232,6 +238,8 @@ static enum err open_file(struct ctx *c, struct flight *f)
     f->hasher = hasher_new(f->digest.alg);
     if (!f->hasher)
         return fail(c, E_UNAVAILABLE, "out of memory");
+    if (read_only())
+        return use_ring(c, f);
     if (adopt(c, f))
         return E_OK;
     if (!has_room(c, f))

@@ -16,6 +16,7 @@
 #include "registry/mirror.h"
 #include "registry/prefetch_inside.h"
 #include "registry/proxy.h"
+#include "registry/readonly.h"
 #include "rule/manifest.h"
 #include "rule/name.h"
 #include "rule/settings.h"
@@ -173,13 +174,14 @@ static enum err spare(struct ctx *c, struct prefetch_target *t)
     struct str name = t->access.endpoint.name;
     for (;;) {
         bool halted = t->access.endpoint.halt.n > 0;
-        if (!halted && ledger_spare(c, &t->access.endpoint))
+        if (!halted && !read_only() && ledger_spare(c, &t->access.endpoint))
             return E_OK;
-        const char *why =
-            halted ? "the upstream is paused" : "the rest of the pull limit is kept for people";
+        const char *why = halted        ? "the upstream is paused"
+                          : read_only() ? "the system is in read only mode"
+                                        : "the rest of the pull limit is kept for people";
         if (!p || gc_stopping() || !p->go_on(p->arg, why))
-            return halted
-                       ? fail(c, E_TOO_MANY, "upstream %.*s is paused", STR(name))
+            return halted || read_only()
+                       ? fail(c, E_TOO_MANY, "upstream %.*s: %s", STR(name), why)
                        : fail(c, E_TOO_MANY,
                               "the rest of the pull limit of %.*s is kept for people", STR(name));
         nanosleep(&nap, NULL);

@@ -17,6 +17,7 @@
 #include "registry/far.h"
 #include "registry/ledger.h"
 #include "registry/named.h"
+#include "registry/readonly.h"
 #include "registry/tally.h"
 #include "rule/glob.h"
 #include "rule/regex.h"
@@ -197,7 +198,7 @@ static void settle_fetched(struct pull *p, struct str tag)
     if (find_row(p, p->said.manifest.digest, &row) != E_OK || row.state != STATE_ACTIVE)
         return; /* passed on without being stored; the reason is in the log */
     p->out->subject_digest = row.subject_digest;
-    if (tag.n && p->said.joined) {
+    if (tag.n && p->said.joined && !read_only()) {
         struct ctx *c = p->c;
         CLEANUP(tx_end) struct tx tx = {0};
         struct tag now;
@@ -646,7 +647,7 @@ static enum err keep_referrers(struct ctx *c, const struct referrer_key *key, st
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct str known;
-    if (index.n > REFERRER_INDEX_MAX)
+    if (index.n > REFERRER_INDEX_MAX || read_only())
         return E_OK;
     TRY(tx_read(c, &tx));
     enum err err = referrer_index_get(c, key, &known);

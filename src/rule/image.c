@@ -4,6 +4,7 @@
  */
 #include "rule/image.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct builder {
@@ -195,4 +196,63 @@ void image_compare(struct arena *mem, const struct image_config *a, const struct
             items[n++] = (struct image_change){b->properties[i].kind, b->properties[i].name, NO_STR,
                                                b->properties[i].value};
     *out = (struct list){items, n};
+}
+
+/* ---- Harbor's extra_attrs ------------------------------------------------------------------- */
+
+static void put_member(struct json_out *j, const json_t *o, const char *key, const char *otherwise)
+{
+    const json_t *v = json_object_get(o, key);
+    put_key(j, str_of(key));
+    if (json_is_string(v))
+        put_str(j, text_of(v));
+    else
+        put_raw(j, str_of(otherwise));
+}
+
+/* What the OCI specification has in "config"; null and unknown members are left out. */
+static enum err put_config(struct ctx *c, struct json_out *j, const json_t *config)
+{
+    static const char *const members[] = {"User",    "ExposedPorts", "Env",    "Entrypoint", "Cmd",
+                                          "Volumes", "WorkingDir",   "Labels", "StopSignal"};
+    put_key(j, S("config"));
+    put_open(j, '{');
+    for (size_t i = 0; i < COUNT(members); i++) {
+        const json_t *v = json_object_get(config, members[i]);
+        if (!v || json_is_null(v))
+            continue;
+        char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (!text)
+            return fail(c, E_UNAVAILABLE, "out of memory");
+        put_key(j, str_of(members[i]));
+        put_raw(j, str_of(text));
+        free(text);
+    }
+    put_close(j, '}');
+    return E_OK;
+}
+
+enum err image_attrs(struct ctx *c, struct str text, bool image, struct raw_json *out)
+{
+    CLEANUP(json_done) json_t *root = NULL;
+    CLEANUP(buf_release) struct buf b = {.max = 2 * IMAGE_ATTRS_MAX};
+    struct json_out j = {.out = &b};
+    TRY(json_parse(c, text, &root));
+    if (!json_is_object(root))
+        return fail(c, E_BAD_REQUEST, "the configuration is not an object");
+    if (!image) {
+        out->text = text;
+        return E_OK;
+    }
+    put_open(&j, '{');
+    put_member(&j, root, "architecture", "\"\"");
+    put_member(&j, root, "author", "\"\"");
+    TRY(put_config(c, &j, json_object_get(root, "config")));
+    put_member(&j, root, "created", "null");
+    put_member(&j, root, "os", "\"\"");
+    put_close(&j, '}');
+    if (b.full)
+        return fail(c, E_BAD_REQUEST, "the configuration is too long");
+    out->text = str_dup(&c->mem, buf_view(&b));
+    return E_OK;
 }

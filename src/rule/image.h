@@ -37,6 +37,12 @@ enum err image_config_parse(struct ctx *c, struct str text, struct image_config 
    empty when it says no os or no architecture. BuildKit's attestations have "unknown/unknown". */
 struct str image_platform_text(struct ctx *c, struct raw_json platform);
 
+#define IMAGE_ATTRS_MAX ((size_t)256 << 10) /* configurations beyond it give no attributes */
+
+/* Harbor's extra_attrs from a configuration: of an image author, created, architecture, os and the
+   OCI members of config; of anything else the whole object. E_BAD_REQUEST: not a JSON object. */
+enum err image_attrs(struct ctx *c, struct str text, bool image, struct raw_json *out);
+
 /* The step that made the n-th layer (from 0); NULL when the history does not say. */
 const struct image_step *image_step_of(const struct image_config *config, size_t layer);
 

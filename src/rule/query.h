@@ -21,6 +21,7 @@ struct list_query {
     struct str sort[QUERY_SORTS_MAX]; /* "name", "-creation_time" */
     size_t sort_count;
     int64_t page, page_size; /* from 1; 1..100 */
+    bool lenient;            /* as Harbor: what the list does not have is left out, not refused */
     /* Instead of page: rows behind a place, so that a page costs the same wherever it is. */
     bool by_cursor;
     struct str cursor; /* of ours; empty = from the start */

@@ -1,7 +1,11 @@
 """Repositories, artifacts, tags, accessories: Harbor's operations as stories."""
+import json
 import urllib.parse
 
+from conftest import sha256
 from harbor import admin, nobody, server, unique  # noqa: F401
+from proxied import Puller, eventually, proxy_of
+from upstream import Upstream
 
 
 def twice(path):
@@ -152,3 +156,59 @@ def test_search_and_statistics(admin, nobody):
     assert s["total_repo_count"] >= 2 and s["total_storage_consumption"] > 0
     assert admin.new_user().get("/statistics").json()["total_project_count"] == 0
     assert nobody.get("/statistics").status == 401
+
+
+def test_what_the_list_does_not_have_is_left_out(admin):
+    """As in Harbor: unknown keys of q= and sort= neither filter nor fail."""
+    name, _ = admin.new_project()
+    admin.push(f"{name}/app", tag="one", text=b"1")
+    for path in (f"/projects?q=name%3D{name},nonsense%3D1&sort=nonsense,-name",
+                 f"/projects/{name}/repositories?q=nonsense%3D~x&sort=-nonsense",
+                 f"/projects/{name}/repositories/app/artifacts?q=nonsense%3D1&sort=nonsense"):
+        reply = admin.get(path)
+        assert reply.status == 200 and len(reply.json()) == 1, (path, reply)
+    assert admin.get("/projects?q=nonsense").status == 400  # no "=": malformed
+    own = admin.call("GET", "/api/cove/v1/projects?q=nonsense%3D1", base="")
+    assert own.status == 400  # our own lists say so
+
+
+CONFIG = {"architecture": "arm64", "os": "linux", "author": "Ada", "created": "2026-01-02T03:04:05Z",
+          "config": {"User": "65532", "Env": ["PATH=/bin", "K\u00f6nig=1"], "Entrypoint": ["/run"],
+                     "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}}, "OnBuild": None, "Own": 1},
+          "rootfs": {"type": "layers", "diff_ids": []}, "history": [{"created_by": "x"}]}
+ATTRS = {"architecture": "arm64", "author": "Ada", "created": "2026-01-02T03:04:05Z", "os": "linux",
+         "config": {"User": "65532", "Env": ["PATH=/bin", "K\u00f6nig=1"], "Entrypoint": ["/run"],
+                    "Labels": {"a": "b"}, "ExposedPorts": {"80/tcp": {}}}}
+
+
+def test_extra_attributes(start):
+    with Upstream() as up:
+        server = start(proxy_of(up))
+        admin = server.admin
+        attrs = lambda path, ref: admin.get(
+            f"/api/v2.0/projects/{path}/artifacts/{ref}").json()["extra_attrs"]
+        admin.push_image("library/app", "full", config=json.dumps(CONFIG).encode())
+        assert attrs("library/repositories/app", "full") == ATTRS
+        listed = admin.get("/api/v2.0/projects/library/repositories/app/artifacts").json()
+        assert [a["extra_attrs"] for a in listed] == [ATTRS]
+        admin.push_image("library/app", "bare", config=b'{"architecture":"amd64","os":"linux"}')
+        assert attrs("library/repositories/app", "bare") == {
+            "architecture": "amd64", "author": "", "config": {}, "created": None, "os": "linux"}
+        # a type of one's own: the whole object; nonsense, and what is too long: nothing
+        own = lambda tag, config: admin.push_manifest("library/app", tag, json.dumps({
+            **json.loads(admin.image("library/app", config=config)),
+            "config": {"mediaType": "application/vnd.own.config.v1+json", "size": len(config),
+                       "digest": sha256(config)}}).encode())
+        own("own", b'{"model":"x","size":7}')
+        assert attrs("library/repositories/app", "own") == {"model": "x", "size": 7}
+        for tag, config in (("words", b"not JSON"), ("list", b"[1]"),
+                            ("long", json.dumps({"x": "y" * 300_000}).encode())):
+            own(tag, config)
+            assert attrs("library/repositories/app", tag) == {}, tag
+        # of a cache: when its configuration has come
+        up.add_image("team/app", "1", [b"layer"], config=json.dumps({**CONFIG, "author": "Bo"}).encode())
+        puller = Puller(server)
+        assert puller.manifest("team/app", "1").status == 200
+        assert attrs("hub/repositories/team%252Fapp", "1") == {}
+        puller.image("team/app", "1")
+        assert eventually(lambda: attrs("hub/repositories/team%252Fapp", "1")) == {**ATTRS, "author": "Bo"}

@@ -40,10 +40,10 @@ def test_errors_have_harbors_envelope(admin):
 
 
 def test_later_operations_authorise_and_then_say_so(admin, nobody):
-    reply = admin.get("/configurations")
+    reply = admin.get("/internalconfig")
     assert reply.status == 501 and reply.code == "NOT_IMPLEMENTED"
-    assert nobody.get("/configurations").status == 401
-    assert admin.new_user().get("/configurations").status == 403
+    assert nobody.get("/internalconfig").status == 401
+    assert admin.new_user().get("/internalconfig").status == 403
 
 
 def test_retention_metadata(nobody):

@@ -140,3 +140,21 @@ def test_scrub_and_refresh_are_jobs(start):
         scrubbed = eventually(lambda: [j for j in admin.call("GET", f"{COVE}/jobs?kind=scrub", base="").json()
                                        if j["state"] == "done" and j["total"] > 0])
         assert "0 broken" in scrubbed[0]["message"] and scrubbed[0]["done"] == scrubbed[0]["total"], scrubbed
+
+
+def test_who_began_a_job_may_watch_and_stop_it(start):
+    """A robot that may delete artifacts and nothing else."""
+    server = start()
+    admin = api(server)
+    digest, _ = server.admin.push_image("library/a", "v1")
+    robot = admin.new_robot("library", ("artifact", "delete"), ("artifact", "list"))
+    other = admin.new_robot("library", ("artifact", "delete"), ("artifact", "list"))
+    begun = robot.call("POST", f"{COVE}/projects/library/repositories/a/bulk/delete",
+                       {"digests": [digest]}, base="")
+    assert begun.status == 202, begun
+    job = f"{COVE}/jobs/{begun.json()['id']}"
+    seen = eventually(lambda: (j := robot.call("GET", job, base="").json())["state"] == "done" and j)
+    assert seen["by"] == robot.name and seen["done"] == 1, seen
+    assert robot.call("POST", job + "/stop", base="").status == 409  # it has ended
+    assert other.call("GET", job, base="").status == 403
+    assert robot.call("GET", f"{COVE}/projects/library/jobs", base="").status == 403
