@@ -3,7 +3,6 @@ import base64
 import http.client
 import json
 import re
-import statistics
 import time
 
 from .access import me, session
@@ -126,20 +125,27 @@ def limits(world, check):
 
 @case("T05", "who exists: the same answer in the same time (CVE-2019-19030)", last=True)
 def enumeration(world, check):
+    """What a machine's load adds to a time is never less than nothing, so the shortest times are
+    compared. Where addresses can be changed, more are taken until they agree: work that one kind of
+    name is spared shows in them however many there are."""
     world.needs_api()
-    users = [world.new_user() for _ in range(12)]
     said, times = {True: set(), False: set()}, {True: [], False: []}
-    for user in users:
-        for known in (True, False):
-            name = user.user if known else world.unique("u")
-            began = time.perf_counter()
-            reply = world.client(name, "Wrong-word-1").get("/api/v2.0/users/current")
-            times[known].append(time.perf_counter() - began)
-            body = re.sub(rb"[0-9a-f-]{36}", b"", reply.body).replace(name.encode(), b"")
-            said[known].add((reply.status, body))
+    for source in [f"127.0.0.{n}" for n in range(50, 55)] if world.host.startswith("127.") else [None]:
+        for user in [world.new_user() for _ in range(12)]:
+            for known in (True, False):
+                name = user.user if known else world.unique("u")
+                client = world.client(name, "Wrong-word-1", source=source)
+                began = time.perf_counter()
+                reply = client.get("/api/v2.0/users/current")
+                times[known].append(time.perf_counter() - began)
+                body = re.sub(rb"[0-9a-f-]{36}", b"", reply.body).replace(name.encode(), b"")
+                said[known].add((reply.status, body))
+        a, b = min(times[True]), min(times[False])
+        same = abs(a - b) < max(0.002, 0.3 * max(a, b))
+        if same:
+            break
     check(said[True] == said[False], "different answers", said)
-    a, b = statistics.median(times[True]), statistics.median(times[False])
-    check(abs(a - b) < max(0.002, 0.3 * max(a, b)), f"known {a * 1000:.1f} ms, unknown {b * 1000:.1f} ms")
+    check(same, f"known {a * 1000:.1f} ms, unknown {b * 1000:.1f} ms at best of {len(times[True])}")
 
 
 @case("T06", "secrets are compared in constant time (CVE-2023-20902)")
