@@ -45,7 +45,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', at = u
   })
   page.on('pageerror', (e) => wrong.push(String(e)))
   page.on('request', (r) => {
-    if (!r.url().startsWith(at + '/') && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
+    if (!r.url().startsWith(at + '/') && !r.url().startsWith('blob:' + at) && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
   })
 
   const audit = async (what) => {

@@ -8,10 +8,12 @@ export const artifactPath = (project: string, repo: string, rest: string) => `${
 
 // What a list begins with: `find` are its conditions, all of which must hold.
 const list = (path: string, sort: string, find: string[]) => `${path}?sort=${sort}` + (find.length ? `&q=${name(find.join(','))}` : '')
-export function projectList(q: URLSearchParams) {
+function projectTerms(q: URLSearchParams) {
   const [filter, access] = [q.get('filter'), q.get('access')]
-  return list(`${cove}/projects`, q.get('sort') || 'name', [...(filter ? [`name=~${filter}`] : []), ...(access ? [`is_public=${access === 'public'}`] : [])])
+  return [...(filter ? [`name=~${filter}`] : []), ...(access ? [`is_public=${access === 'public'}`] : [])]
 }
+export const projectList = (q: URLSearchParams) => list(`${cove}/projects`, q.get('sort') || 'name', projectTerms(q))
+export const projectQuery = (q: URLSearchParams) => projectTerms(q).join(',') // the same as the server's q=
 export const repositoryList = (project: string, q: URLSearchParams) =>
   list(`${cove}/projects/${name(project)}/repositories`, q.get('sort') || 'name', q.get('filter') ? [`name=~${q.get('filter')}`] : [])
 export const tagList = (project: string, repo: string, q: URLSearchParams) =>

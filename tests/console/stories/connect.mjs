@@ -1,0 +1,47 @@
+// Connecting clients: one text for chosen caches, a script for all nodes, a robot made on the spot.
+import { readFileSync } from 'node:fs'
+import { check, signIn, url } from '../browser.mjs'
+
+export async function connect_script(b) {
+  await signIn(b)
+  await b.page.goto(url + '/connect')
+  const box = (kind) => b.page.getByRole('region', { name: `Configuration for ${kind}` })
+  await box('containerd').getByText('/etc/containerd/certs.d/docker.io/hosts.toml').waitFor()
+  const wide = await box('containerd').locator('pre').evaluateAll((all) => all.filter((p) => p.scrollWidth > p.clientWidth).length)
+  check(wide === 0, 'no text is cut')
+  await b.audit('connect all')
+  await b.page.locator('label.tag', { hasText: 'hub' }).first().click()
+  await b.page.waitForURL(/project=hub/)
+  await b.page.getByText('Waiting for the first pull').waitFor()
+  const load = b.page.waitForEvent('download')
+  await b.page.getByRole('button', { name: 'Script for all nodes' }).click()
+  const text = readFileSync(await (await load).path(), 'utf8')
+  check(text.startsWith('#!/bin/sh') && text.includes("containerd_host 'docker.io'") && text.includes(url), 'the script is for this server')
+  await b.page.getByText('On each node, as root:').waitFor()
+  await b.audit('connect script')
+}
+
+export async function connect_robot(b) {
+  await signIn(b)
+  await b.page.goto(url + '/connect?project=hub')
+  await b.page.getByRole('button', { name: 'Make a robot' }).click()
+  await b.page.getByLabel('Name of the robot').fill('nodes')
+  await b.audit('connect robot form')
+  await b.page.getByRole('button', { name: 'Make a robot' }).click()
+  await b.page.getByText('This is shown once.').waitFor()
+  await b.page.getByRole('region', { name: 'Configuration for containerd' }).getByText('Authorization').waitFor()
+  await b.audit('connect robot')
+  const name = 'robot$hub+nodes'
+  const secret = await b.page.locator('.made .copy code').innerText()
+  for (const [kind, part] of [['Kubernetes', `--docker-username='${name}' --docker-password='${secret}'`], ['Helm', `--username '${name}'`], ['containerd', `Basic ${btoa(`${name}:${secret}`)}`]]) {
+    await b.page.getByRole('button', { name: kind, exact: true }).click()
+    await b.page.getByRole('region', { name: `Configuration for ${kind.toLowerCase()}` }).getByText(part).waitFor()
+  }
+  const reply = await fetch(`${url}/v2/hub/library/alpine/manifests/3.20`, { headers: { Authorization: 'Basic ' + btoa(`${name}:${secret}`) } })
+  check(reply.status === 200, 'the robot pulls')
+  const push = await fetch(`${url}/v2/hub/x/blobs/uploads/`, { method: 'POST', headers: { Authorization: 'Basic ' + btoa(`${name}:${secret}`) } })
+  check(push.status >= 400, 'and does nothing else')
+  await b.page.reload()
+  await b.page.getByRole('button', { name: 'Make a robot' }).waitFor()
+  check(!(await b.page.locator('body').innerText()).includes(secret), 'the secret is shown once')
+}

@@ -1,0 +1,82 @@
+// Many projects at once: the page's boxes or all that match, what would happen first, then the server's job.
+import { admin, check, heading, signIn, url } from '../browser.mjs'
+
+const box = (b, name) => b.page.getByRole('checkbox', { name: `Select ${name}`, exact: true })
+const row = (b, name) => b.page.getByRole('row').filter({ has: b.page.getByRole('link', { name, exact: true }) })
+
+export async function projects_many(b) {
+  for (const i of [1, 2, 3]) await admin('POST', '/api/v2.0/projects', { project_name: `crowd-${i}` })
+  await signIn(b)
+  await b.page.goto(url + '/projects?filter=crowd')
+  await box(b, 'crowd-1').check()
+  await b.page.getByRole('button', { name: 'All 3 that match' }).click()
+  await b.page.getByRole('region', { name: '3 selected' }).getByRole('button', { name: 'Access' }).click()
+  await b.page.getByRole('menuitem', { name: 'Make public' }).click()
+  await b.page.getByRole('dialog').getByText('yes, change it back').waitFor()
+  await b.audit('dialog projects public')
+  const sent = b.page.waitForRequest((r) => r.url().endsWith('/bulk/visibility') && !r.postDataJSON().dry_run)
+  await b.page.getByRole('dialog').getByRole('button', { name: 'Make public' }).click()
+  const body = (await sent).postDataJSON()
+  check(body.q === 'name=~crowd' && !body.projects, 'the query is sent, not names: ' + JSON.stringify(body))
+  await b.page.getByText('They are public now.').waitFor()
+  await row(b, 'crowd-3').getByText('Public', { exact: true }).waitFor()
+
+  await box(b, 'crowd-1').check()
+  await box(b, 'crowd-2').check()
+  await b.page.getByRole('button', { name: 'Quota…' }).click()
+  await b.page.getByLabel('Each may store').fill('2')
+  await b.page.getByRole('dialog').getByText('Stored in them now').waitFor()
+  await b.audit('dialog projects quota')
+  await b.page.getByRole('button', { name: 'Limit 2' }).click()
+  await row(b, 'crowd-2').getByText('of 2 GB').waitFor()
+
+  await box(b, 'crowd-1').check()
+  await b.page.getByRole('button', { name: 'Delete…' }).click()
+  const dialog = b.page.getByRole('dialog', { name: 'Delete crowd-1?' })
+  await dialog.getByText('Freed').waitFor()
+  const go = dialog.getByRole('button', { name: 'Delete', exact: true })
+  check((await go.getAttribute('aria-disabled')) === 'true', 'the name is typed first')
+  await dialog.getByRole('textbox').fill('crowd-1')
+  await b.audit('dialog projects delete')
+  await go.click()
+  await b.page.getByText('Deleted.').waitFor()
+  await box(b, 'crowd-1').waitFor({ state: 'detached' })
+  await box(b, 'crowd-2').check()
+  await box(b, 'crowd-3').check()
+  await b.page.getByRole('button', { name: 'Delete…' }).click()
+  await b.page.getByRole('button', { name: 'Delete 2' }).click() // many: no name
+  await b.page.getByText('No project matches').waitFor()
+}
+
+// What the server leaves out is listed with the reason, and can be tried again.
+export async function projects_refused(b) {
+  await signIn(b)
+  await b.page.route('**/api/cove/v1/bulk/delete', (r) => {
+    const plan = { action: 'delete_projects', asked: 3, going: 2, repositories: 4, artifacts: 9, tags: 11, size: 7e9, freed: 7e9, same: 0, over: 0, refused_count: 1, refused: [{ item: 'team-02', reason: 'forbidden', what: 'project:delete' }] }
+    const job = { id: 9, kind: 'bulk', state: 'running', done: 0, total: 6, failed_count: 0, failed: [], eta: null, ended: null, params: {}, result: {} }
+    return r.request().postDataJSON().dry_run ? r.fulfill({ json: plan }) : r.fulfill({ status: 202, json: job })
+  })
+  let asked = 0
+  await b.page.route('**/api/cove/v1/jobs/9', (r) => r.fulfill({ json: { id: 9, kind: 'bulk', state: ++asked > 1 ? 'done' : 'running', done: 3 * asked, total: 6, failed_count: 1, failed: [{ item: 'team-02', reason: 'this needs the right project:delete' }], eta: new Date(Date.now() + 20000).toISOString(), ended: asked > 1 ? new Date().toISOString() : null, params: {}, result: {} } }))
+  await b.page.goto(url + '/projects?filter=team-0')
+  for (const n of ['team-00', 'team-01', 'team-02']) await box(b, n).check()
+  await b.page.getByRole('button', { name: 'Delete…' }).click()
+  const dialog = b.page.getByRole('dialog')
+  await dialog.getByText('7 GB').waitFor()
+  await dialog.getByRole('button', { name: 'show' }).click()
+  await dialog.getByText('you need the right project:delete').waitFor()
+  await b.audit('dialog projects refused')
+  await dialog.getByRole('button', { name: 'Delete 2' }).click()
+  await dialog.getByRole('button', { name: 'Retry those' }).waitFor()
+  await dialog.getByText('1 failed or was kept').waitFor()
+  await b.audit('dialog projects failed')
+}
+
+// A guest sees no boxes.
+export async function projects_guest(b) {
+  await signIn(b, 'guest', process.env.USER_PASSWORD)
+  await b.page.goto(url + '/projects')
+  await row(b, 'team-07').waitFor()
+  check((await b.page.getByRole('checkbox').count()) === 0, 'nothing to choose')
+  await heading(b, 'Projects')
+}
