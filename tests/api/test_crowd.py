@@ -190,8 +190,7 @@ def test_slow_readers_of_long_answers_hold_nobody_up(start):
         readers.append(dial(server))
         for _ in range(6):
             ask(readers[-1], f"/v2/library/x/manifests/{digest}", auth)
-    for s in readers:
-        assert status_of(s) == 200
+        assert status_of(readers[-1]) == 200
     assert answered(admin) < 1
     s, got = readers[0], 0  # who reads on gets all of them
     while got < 5 * len(payload):
