@@ -427,6 +427,18 @@ static void checkpoint(struct sqlite *q)
     q->next_checkpoint = moved >= log ? WAL_PAGES : log + WAL_PAGES;
 }
 
+/* Undoing needs memory too, above all when the schema has changed: when there is none it is tried
+   again for two seconds. */
+static int roll_back(struct sqlite *q)
+{
+    int code = simple(q->writer->rollback);
+    for (useconds_t ms = 0; (code & 0xff) == SQLITE_NOMEM && ms < 64; ms++) {
+        usleep(ms * 1000);
+        code = sqlite3_get_autocommit(q->writer->handle) ? SQLITE_OK : simple(q->writer->rollback);
+    }
+    return code;
+}
+
 /* COMMIT for all members; who calls it holds the baton. */
 static void group_close(struct sqlite *q)
 {
@@ -447,7 +459,7 @@ static void group_close(struct sqlite *q)
         metric_add(M_db_commits, 1);
         metric_add(M_db_commit_members, g->members);
     }
-    if (!sqlite3_get_autocommit(h) && simple(q->writer->rollback) != SQLITE_OK) {
+    if (!sqlite3_get_autocommit(h) && roll_back(q) != SQLITE_OK) {
         log_error("meta", "ROLLBACK failed, stopping: %s", sqlite3_errmsg(h));
         abort();
     }

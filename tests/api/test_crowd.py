@@ -1,6 +1,7 @@
 """Many clients who only wait: idle connections, and readers slower than what they asked for. Others
 are answered meanwhile."""
 import os
+import select
 import socket
 import ssl
 import time
@@ -219,3 +220,32 @@ def test_readers_of_a_fetch_under_way_hold_nobody_up(start, step):
         assert answered(server.admin) < 1
         close_all(readers)
         assert answered(server.admin) < 1
+
+
+def ended(s):
+    """Has the other side reset the connection, whatever is left to be read?"""
+    poll = select.poll()
+    poll.register(s, 0)
+    return bool(poll.poll(0))
+
+
+@pytest.mark.slow
+def test_who_does_not_read_is_cut_after_half_a_minute(start, certificate):
+    server = start(COVE_TLS_CERT=certificate[0], COVE_TLS_KEY=certificate[1])
+    admin = server.admin
+    admin.tls = trusting()
+    auth = admin.headers["Authorization"]
+    payload = admin.image("library/x", annotations={"note": "x" * (3900 << 10)})
+    manifest = f"/v2/library/x/manifests/{admin.push_manifest('library/x', '1', payload)}"
+    readers = slow_readers(server, f"/v2/library/x/blobs/{admin.push_blob('library/x', BLOB)}", auth,
+                           admin.tls)
+    for _ in range(5):
+        readers.append(dial(server, admin.tls))
+        for _ in range(6):
+            ask(readers[-1], manifest, auth)
+    began = time.monotonic()
+    assert not any(ended(s) for s in readers)
+    eventually(lambda: all(ended(s) for s in readers), 45)
+    assert time.monotonic() - began > 20
+    assert admin.get("/v2/").status == 200
+    close_all(readers)
