@@ -17,6 +17,8 @@
 #include "rule/kept.h"
 #include "rule/settings.h"
 
+#include <stdlib.h>
+
 #define GRAPH_MAX 500
 #define ABOVE_MAX 20
 #define SHARERS_MAX 20
@@ -241,23 +243,27 @@ const struct field layers_view_fields[] = {
     FIELDS_END,
 };
 
+static int by_layer(const void *a, const void *b)
+{
+    return str_cmp(((const struct kin_layer *)a)->digest, ((const struct kin_layer *)b)->digest);
+}
+
+/* Of a list that is sorted: there may be ten thousand. */
 static const struct kin_layer *known_layer(const struct list *blobs, struct str digest)
 {
-    const struct kin_layer *l = blobs->items;
-    for (size_t i = 0; i < blobs->count; i++)
-        if (str_eq(l[i].digest, digest))
-            return &l[i];
-    return NULL;
+    const struct kin_layer want = {.digest = digest};
+    return blobs->count ? bsearch(&want, blobs->items, blobs->count, sizeof want, by_layer) : NULL;
 }
 
 static void fill_layers(struct ctx *c, const struct manifest *m, const struct list *blobs,
                         const struct image_config *config, struct list *out)
 {
     struct layer_view *views = arena_alloc(&c->mem, (m->layer_count + 1) * sizeof *views);
+    size_t at = 0;
     for (size_t i = 0; i < m->layer_count; i++) {
         const struct descriptor *d = &m->layers[i];
         const struct kin_layer *l = known_layer(blobs, d->digest);
-        const struct image_step *step = image_step_of(config, i);
+        const struct image_step *step = image_step_next(config, &at);
         views[i] = (struct layer_view){.digest = d->digest,
                                        .media_type = d->media_type,
                                        .size = d->size,
@@ -293,6 +299,8 @@ static enum err layers_finish(struct call *r, struct layers_view *v)
     TRY(manifest_parse(c, v->payload, v->media_type, &m));
     TRY(image_config_read(c, r->access.project.project_id, r->place.repository, &m, &config,
                           &v->history));
+    if (v->blobs.count)
+        qsort(v->blobs.items, v->blobs.count, sizeof(struct kin_layer), by_layer);
     fill_layers(c, &m, &v->blobs, &config, &v->layers);
     v->platform = config.platform;
     const struct kin_layer *l = v->blobs.items;

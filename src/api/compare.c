@@ -9,6 +9,8 @@
 #include "meta/artifact.h"
 #include "registry/config.h"
 
+#include <stdlib.h>
+
 const struct field compare_query_fields[] = {
     FIELD(struct compare_query, a, F_REQ, 256),
     FIELD(struct compare_query, b, F_REQ, 256),
@@ -116,12 +118,25 @@ static enum err look_into(struct call *r, struct side *s)
     return E_OK;
 }
 
-static bool has_layer(const struct manifest *m, struct str digest)
+static int by_text(const void *a, const void *b)
 {
-    for (size_t i = 0; i < m->layer_count; i++)
-        if (str_eq(m->layers[i].digest, digest))
-            return true;
-    return false;
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+/* The layers' digests, sorted: there may be ten thousand on either side. */
+static struct strs sorted_layers(struct ctx *c, const struct manifest *m)
+{
+    struct strs all = {arena_alloc(&c->mem, (m->layer_count + 1) * sizeof *all.items), 0};
+    for (; all.count < m->layer_count; all.count++)
+        all.items[all.count] = m->layers[all.count].digest;
+    qsort(all.items, all.count, sizeof *all.items, by_text);
+    return all;
+}
+
+static bool has_layer(const struct strs *sorted, struct str digest)
+{
+    return sorted->count &&
+           bsearch(&digest, sorted->items, sorted->count, sizeof digest, by_text) != NULL;
 }
 
 static void compare_layers(struct ctx *c, struct comparison *x)
@@ -129,10 +144,11 @@ static void compare_layers(struct ctx *c, struct comparison *x)
     const struct manifest *a = &x->a.m, *b = &x->b.m;
     struct both_layer *all =
         arena_alloc(&c->mem, (a->layer_count + b->layer_count + 1) * sizeof *all);
+    const struct strs in_a = sorted_layers(c, a), in_b = sorted_layers(c, b);
     size_t n = 0;
     for (size_t i = 0; i < a->layer_count; i++) {
         const struct descriptor *d = &a->layers[i];
-        bool both = has_layer(b, d->digest);
+        bool both = has_layer(&in_b, d->digest);
         all[n++] =
             (struct both_layer){d->digest, d->media_type, both ? S("both") : S("a"), d->size};
         if (both && !add_i64(x->shared, d->size, &x->shared))
@@ -140,7 +156,7 @@ static void compare_layers(struct ctx *c, struct comparison *x)
     }
     for (size_t i = 0; i < b->layer_count; i++) {
         const struct descriptor *d = &b->layers[i];
-        if (!has_layer(a, d->digest))
+        if (!has_layer(&in_a, d->digest))
             all[n++] = (struct both_layer){d->digest, d->media_type, S("b"), d->size};
     }
     x->layers = (struct list){all, n};

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+/* Bytes that mean something outside of a string. */
+static const bool is_mark[256] = {['"'] = true, ['{'] = true, ['}'] = true, ['['] = true,
+                                  [']'] = true, [','] = true, [':'] = true};
+
 static bool skip_string(struct str s, size_t *at)
 {
     for (size_t i = *at + 1; i < s.n; i++) {
@@ -22,48 +26,101 @@ static bool skip_string(struct str s, size_t *at)
     return false;
 }
 
-enum err json_scan(struct ctx *c, struct str text)
+/* Where the automaton is: the brackets that are open, and what each has held so far. */
+struct scan {
+    struct ctx *c;
+    const struct json_limits *limits;
+    size_t depth, values;
+    char close[JSON_DEPTH_MAX];
+    size_t held[JSON_DEPTH_MAX];
+    bool key; /* a string here is a member's name */
+};
+
+/* Its bracket stands for the first entry, each comma for one more. */
+static enum err count_value(struct scan *s)
 {
-    char stack[JSON_DEPTH_MAX];
-    size_t depth = 0, values = 1;
+    if (++s->values > JSON_VALUES_MAX)
+        return fail(s->c, E_BAD_REQUEST, "JSON has more than %d values", JSON_VALUES_MAX);
+    if (s->depth && ++s->held[s->depth - 1] > s->limits->entries)
+        return fail(s->c, E_BAD_REQUEST, "JSON has an object or a list of more than %zu entries",
+                    s->limits->entries);
+    return E_OK;
+}
+
+static enum err open_bracket(struct scan *s, char ch)
+{
+    if (s->depth == JSON_DEPTH_MAX)
+        return fail(s->c, E_BAD_REQUEST, "JSON is nested deeper than %d", JSON_DEPTH_MAX);
+    s->close[s->depth] = ch == '{' ? '}' : ']';
+    s->held[s->depth++] = 0;
+    s->key = ch == '{';
+    return count_value(s);
+}
+
+static void note_name(struct scan *s, struct str name)
+{
+    const struct json_limits *l = s->limits;
+    for (size_t i = 0; i < l->name_count; i++)
+        if (str_eq(name, str_of(l->names[i])) || str_find(name, '\\') >= 0)
+            *l->seen |= 1u << i;
+}
+
+static enum err step(struct scan *s, struct str text, size_t *at)
+{
+    char ch = text.p[*at];
+    size_t from = *at + 1;
+    switch (ch) {
+    case '"':
+        if (!skip_string(text, at))
+            return fail(s->c, E_BAD_REQUEST, "malformed JSON: a string has no end");
+        if (s->depth == 1 && s->key && s->limits->name_count)
+            note_name(s, str_sub(text, from, *at - from));
+        return E_OK;
+    case '{':
+    case '[': return open_bracket(s, ch);
+    case '}':
+    case ']':
+        if (!s->depth || s->close[--s->depth] != ch)
+            return fail(s->c, E_BAD_REQUEST, "malformed JSON: brackets do not match");
+        s->key = false;
+        return E_OK;
+    case ',': s->key = s->depth && s->close[s->depth - 1] == '}'; return count_value(s);
+    case ':': s->key = false; return E_OK;
+    default: return E_OK;
+    }
+}
+
+enum err json_scan(struct ctx *c, struct str text, const struct json_limits *limits)
+{
+    static const struct json_limits plain = {.entries = JSON_VALUES_MAX};
+    struct scan s = {.c = c, .limits = limits ? limits : &plain, .values = 1};
     if (text.n >= 3 && memcmp(text.p, "\xEF\xBB\xBF", 3) == 0)
         return fail(c, E_BAD_REQUEST, "JSON must not begin with a byte order mark");
     if (!utf8_valid(text))
         return fail(c, E_BAD_REQUEST, "JSON must be valid UTF-8");
-    for (size_t i = 0; i < text.n; i++) {
-        char ch = text.p[i];
-        if (ch == '"') {
-            if (!skip_string(text, &i))
-                return fail(c, E_BAD_REQUEST, "malformed JSON: a string has no end");
-        } else if (ch == '{' || ch == '[') {
-            if (depth == JSON_DEPTH_MAX)
-                return fail(c, E_BAD_REQUEST, "JSON is nested deeper than %d", JSON_DEPTH_MAX);
-            stack[depth++] = ch == '{' ? '}' : ']';
-            values++;
-        } else if (ch == '}' || ch == ']') {
-            if (!depth || stack[--depth] != ch)
-                return fail(c, E_BAD_REQUEST, "malformed JSON: brackets do not match");
-        } else if (ch == ',') {
-            values++;
-        }
-        if (values > JSON_VALUES_MAX)
-            return fail(c, E_BAD_REQUEST, "JSON has more than %d values", JSON_VALUES_MAX);
-    }
-    if (depth)
+    for (size_t i = 0; i < text.n; i++)
+        if (is_mark[(unsigned char)text.p[i]])
+            TRY(step(&s, text, &i));
+    if (s.depth)
         return fail(c, E_BAD_REQUEST, "malformed JSON: it ends early");
     return E_OK;
 }
 
-enum err json_parse(struct ctx *c, struct str text, json_t **out)
+enum err json_build(struct ctx *c, struct str text, json_t **out)
 {
     json_error_t why;
-    TRY(json_scan(c, text));
     json_t *v =
         json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (!v)
         return fail(c, E_BAD_REQUEST, "malformed JSON: %s (line %d)", why.text, why.line);
     *out = v;
     return E_OK;
+}
+
+enum err json_parse(struct ctx *c, struct str text, json_t **out)
+{
+    TRY(json_scan(c, text, NULL));
+    return json_build(c, text, out);
 }
 
 void json_done(json_t **value)

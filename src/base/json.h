@@ -1,6 +1,6 @@
 /*
- * JSON. Reading: one strict scan of a stranger's bytes (depth, number of values, UTF-8, no
- * duplicate keys at one level of the root object), then jansson. Writing: a stream into a buf.
+ * JSON. Reading: one strict scan of a stranger's bytes (depth, number of values, entries of an
+ * object or list, UTF-8), then jansson, which refuses duplicate keys. Writing: a stream into a buf.
  * Manifests are never re-serialised; their bytes are kept as they came.
  */
 #ifndef BASE_JSON_H
@@ -14,11 +14,22 @@
 #define JSON_DEPTH_MAX 32
 #define JSON_VALUES_MAX 65536
 
-/* E_BAD_REQUEST with the reason: too deep, too many values, not UTF-8, not JSON. No recursion. */
-enum err json_scan(struct ctx *c, struct str text);
+/* What is asked beside depth and number of values, before a tree is built. */
+struct json_limits {
+    size_t entries; /* of one object or list */
+    /* names of members; *seen: bit i when the root has names[i], or a name with an escape in it */
+    const char *const *names;
+    size_t name_count;
+    unsigned *seen;
+};
+/* One pass over the bytes. limits may be NULL. E_BAD_REQUEST with the reason: too deep, too many
+   values, not UTF-8, not JSON. No recursion. */
+enum err json_scan(struct ctx *c, struct str text, const struct json_limits *limits);
 /* Scans, then parses; duplicate keys are refused. The value is freed with json_decref by the
    caller (CLEANUP(json_done)). */
 enum err json_parse(struct ctx *c, struct str text, json_t **out);
+/* The same of bytes that json_scan has passed. */
+enum err json_build(struct ctx *c, struct str text, json_t **out);
 void json_done(json_t **value);
 
 /* Members of an object as text or number; false when absent or of another type. Views live as

@@ -530,7 +530,7 @@ static enum err referrer_page(struct ctx *c, const struct asker *a, struct str r
     TRY(ask(c, &q, answer, st));
     if (answer->status != 200)
         return oci_status_error(c, a, st, E_NOT_FOUND);
-    if (json_scan(c, answer->body) != E_OK)
+    if (json_scan(c, answer->body, NULL) != E_OK)
         return fail(c, E_UPSTREAM, "the upstream's list of referrers is not JSON");
     return next_page(c, a, url, answer, next_out);
 }

@@ -21,6 +21,7 @@
 #include "rule/name.h"
 #include "rule/settings.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static enum err may_store(struct ctx *c, const struct place *at, const struct origin_rule *rule)
@@ -156,29 +157,33 @@ static enum err read_reference(struct ctx *c, struct str reference, struct str p
     return E_OK;
 }
 
-static bool add_need(struct blob_need *needs, size_t *count, const struct descriptor *d)
+static int by_digest(const void *a, const void *b)
 {
-    for (size_t i = 0; i < *count; i++)
-        if (str_eq(needs[i].digest, d->digest))
-            return needs[i].size == d->size;
-    needs[(*count)++] = (struct blob_need){.digest = d->digest, .size = d->size};
-    return true;
+    return str_cmp(((const struct blob_need *)a)->digest, ((const struct blob_need *)b)->digest);
 }
 
-/* The distinct blobs that must be here: foreign layers are somebody else's. */
+/* The distinct blobs that must be here: foreign layers are somebody else's. There may be ten
+   thousand, so equal ones are found by sorting. */
 static enum err collect_needs(struct ctx *c, const struct manifest *m, struct blob_need **out,
                               size_t *count_out)
 {
     struct blob_need *needs = arena_alloc(&c->mem, (m->layer_count + 1) * sizeof *needs);
-    size_t count = 0;
-    bool agree = true;
+    size_t all = 0, count = 0;
     if (!m->index && m->config.digest.n)
-        agree = add_need(needs, &count, &m->config);
-    for (size_t i = 0; agree && i < m->layer_count; i++)
+        needs[all++] = (struct blob_need){.digest = m->config.digest, .size = m->config.size};
+    for (size_t i = 0; i < m->layer_count; i++)
         if (!m->layers[i].foreign)
-            agree = add_need(needs, &count, &m->layers[i]);
-    if (!agree)
-        return fail(c, E_MANIFEST_INVALID, "two descriptors of one digest have different sizes");
+            needs[all++] =
+                (struct blob_need){.digest = m->layers[i].digest, .size = m->layers[i].size};
+    qsort(needs, all, sizeof *needs, by_digest);
+    for (size_t i = 0; i < all; i++) {
+        bool known = count && str_eq(needs[count - 1].digest, needs[i].digest);
+        if (known && needs[count - 1].size != needs[i].size)
+            return fail(c, E_MANIFEST_INVALID,
+                        "two descriptors of one digest have different sizes");
+        if (!known)
+            needs[count++] = needs[i];
+    }
     *out = needs;
     *count_out = count;
     return E_OK;

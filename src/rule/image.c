@@ -159,16 +159,11 @@ enum err image_config_parse(struct ctx *c, struct str text, struct image_config 
     return E_OK;
 }
 
-const struct image_step *image_step_of(const struct image_config *config, size_t layer)
+const struct image_step *image_step_next(const struct image_config *config, size_t *at)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < config->step_count; i++) {
-        if (config->steps[i].empty)
-            continue;
-        if (at++ == layer)
-            return &config->steps[i];
-    }
-    return NULL;
+    while (*at < config->step_count && config->steps[*at].empty)
+        ++*at;
+    return *at < config->step_count ? &config->steps[(*at)++] : NULL;
 }
 
 static const struct image_property *find(const struct image_config *in,

@@ -43,8 +43,8 @@ struct str image_platform_text(struct ctx *c, struct raw_json platform);
    OCI members of config; of anything else the whole object. E_BAD_REQUEST: not a JSON object. */
 enum err image_attrs(struct ctx *c, struct str text, bool image, struct raw_json *out);
 
-/* The step that made the n-th layer (from 0); NULL when the history does not say. */
-const struct image_step *image_step_of(const struct image_config *config, size_t layer);
+/* The step that made the next layer, from *at = 0 on; NULL when the history does not say. */
+const struct image_step *image_step_next(const struct image_config *config, size_t *at);
 
 struct image_change {
     struct str kind, name;

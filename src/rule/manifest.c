@@ -5,7 +5,9 @@
  * fault of the content is E_MANIFEST_INVALID. The payload itself is never written again from this
  * struct.
  *
- * Cost is bounded before the tree is built: json_scan() limits depth and the number of values.
+ * Cost is bounded before the tree is built: one pass over the bytes limits depth, the number of
+ * values and the entries of one object or list, and a large body that is no manifest by the names
+ * of its members is never parsed.
  */
 #include "rule/manifest.h"
 
@@ -15,7 +17,8 @@
 #include <string.h>
 
 #define MEDIA_TYPE_MAX 255
-#define MEMBERS_MAX 10000 /* of annotations and the like */
+#define ENTRIES_MAX 10000         /* of one object or list: layers, annotations, urls */
+#define LARGE ((size_t)256 << 10) /* bytes that are not parsed for nothing */
 
 #define MEDIA_SCHEMA1 "application/vnd.docker.distribution.manifest.v1"
 #define MEDIA_OCI_EMPTY "application/vnd.oci.empty.v1+json"
@@ -48,6 +51,17 @@ bool media_is_manifest(struct str media_type)
         if (str_eq_nocase(media_type, str_of(known_types[i])))
             return true;
     return false;
+}
+
+/* Memory of one reading. */
+struct reader {
+    char *scratch;
+    size_t size;
+};
+
+static void reader_done(struct reader *r)
+{
+    free(r->scratch);
 }
 
 static enum err invalid(struct ctx *c, const char *what, const char *why)
@@ -86,9 +100,25 @@ static enum err get_media_type(struct ctx *c, const json_t *object, const char *
     return E_OK;
 }
 
+/* As text, written once: into the scratch that is as large as the payload, which it exceeds only by
+   numbers that are written longer. */
+static enum err keep_json(struct ctx *c, struct reader *r, const json_t *v, struct str *out)
+{
+    size_t n = json_dumpb(v, r->scratch, r->size, JSON_COMPACT);
+    char *p = n ? arena_try(&c->mem, n + 1) : NULL;
+    if (!p)
+        return E_TOO_LARGE;
+    if (n <= r->size)
+        memcpy(p, r->scratch, n);
+    else
+        json_dumpb(v, p, n, JSON_COMPACT);
+    *out = (struct str){p, n};
+    return E_OK;
+}
+
 /* An object kept as JSON; flat: all its members are strings. */
-static enum err get_object(struct ctx *c, const json_t *object, const char *key, bool flat,
-                           struct raw_json *out)
+static enum err get_object(struct ctx *c, struct reader *r, const json_t *object, const char *key,
+                           bool flat, struct raw_json *out)
 {
     json_t *v = json_object_get(object, key);
     *out = (struct raw_json){0};
@@ -96,18 +126,10 @@ static enum err get_object(struct ctx *c, const json_t *object, const char *key,
         return E_OK;
     if (!json_is_object(v))
         return invalid(c, key, "must be an object");
-    if (json_object_size(v) > MEMBERS_MAX)
-        return invalid(c, key, "has too many members");
     for (void *at = json_object_iter(v); at; at = json_object_iter_next(v, at))
         if (flat && !json_is_string(json_object_iter_value(at)))
             return invalid(c, key, "must hold strings only");
-    size_t n = json_dumpb(v, NULL, 0, JSON_COMPACT);
-    char *p = n ? arena_try(&c->mem, n + 1) : NULL;
-    if (!p)
-        return invalid(c, key, "is too large");
-    json_dumpb(v, p, n, JSON_COMPACT);
-    out->text = (struct str){p, n};
-    return E_OK;
+    return keep_json(c, r, v, &out->text) == E_OK ? E_OK : invalid(c, key, "is too large");
 }
 
 static enum err get_urls(struct ctx *c, const json_t *object, struct strs *out)
@@ -139,7 +161,7 @@ static bool is_foreign(struct str media_type)
 }
 
 /* OCI image spec, "Content Descriptors". */
-static enum err read_descriptor(struct ctx *c, const json_t *v, const char *what,
+static enum err read_descriptor(struct ctx *c, struct reader *r, const json_t *v, const char *what,
                                 struct descriptor *out)
 {
     struct descriptor d = {0};
@@ -154,8 +176,8 @@ static enum err read_descriptor(struct ctx *c, const json_t *v, const char *what
     if (!json_get_i64(v, "size", &d.size) || d.size < 0)
         return invalid(c, what, "has no valid size");
     TRY(get_media_type(c, v, "artifactType", &d.artifact_type));
-    TRY(get_object(c, v, "platform", false, &d.platform));
-    TRY(get_object(c, v, "annotations", true, &d.annotations));
+    TRY(get_object(c, r, v, "platform", false, &d.platform));
+    TRY(get_object(c, r, v, "annotations", true, &d.annotations));
     TRY(get_urls(c, v, &d.urls));
     d.foreign = is_foreign(d.media_type);
     *out = d;
@@ -163,8 +185,8 @@ static enum err read_descriptor(struct ctx *c, const json_t *v, const char *what
 }
 
 /* A list of descriptors; null and absent are the empty list. */
-static enum err read_list(struct ctx *c, const json_t *root, const char *key, size_t max,
-                          struct descriptor **out, size_t *count)
+static enum err read_list(struct ctx *c, struct reader *r, const json_t *root, const char *key,
+                          size_t max, struct descriptor **out, size_t *count)
 {
     const json_t *v = json_object_get(root, key);
     if (!v || json_is_null(v))
@@ -179,7 +201,7 @@ static enum err read_list(struct ctx *c, const json_t *root, const char *key, si
     if (n && !items)
         return invalid(c, key, "is too large");
     for (size_t i = 0; i < n; i++)
-        TRY(read_descriptor(c, json_array_get(v, i), key, &items[i]));
+        TRY(read_descriptor(c, r, json_array_get(v, i), key, &items[i]));
     *out = items;
     *count = n;
     return E_OK;
@@ -277,12 +299,12 @@ static struct str harbor_type(struct ctx *c, const struct manifest *m)
 }
 
 /* OCI image spec, "Image Manifest", with "Guidelines for Artifact Usage". */
-static enum err read_image(struct ctx *c, const json_t *root, struct manifest *m)
+static enum err read_image(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
 {
     if (json_object_get(root, "manifests"))
         return invalid(c, "it", "has both layers and manifests");
-    TRY(read_descriptor(c, json_object_get(root, "config"), "config", &m->config));
-    TRY(read_list(c, root, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->layer_count));
+    TRY(read_descriptor(c, r, json_object_get(root, "config"), "config", &m->config));
+    TRY(read_list(c, r, root, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->layer_count));
     if (!m->artifact_type.n && str_eq(m->config.media_type, S(MEDIA_OCI_EMPTY)))
         return invalid(c, "artifactType", "must be given when the config is empty");
     if (!m->artifact_type.n)
@@ -291,13 +313,44 @@ static enum err read_image(struct ctx *c, const json_t *root, struct manifest *m
 }
 
 /* OCI image spec, "Image Index". */
-static enum err read_index(struct ctx *c, const json_t *root, struct manifest *m)
+static enum err read_index(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
 {
     if (json_object_get(root, "layers") || json_object_get(root, "config"))
         return invalid(c, "it", "has both manifests and layers");
     if (!json_object_get(root, "manifests"))
         return invalid(c, "manifests", "is missing");
-    return read_list(c, root, "manifests", MANIFEST_CHILDREN_MAX, &m->children, &m->child_count);
+    return read_list(c, r, root, "manifests", MANIFEST_CHILDREN_MAX, &m->children, &m->child_count);
+}
+
+/*
+ * One pass before the parser. A large body without the members that make a manifest is refused by
+ * their names alone; what is small, or an older schema, is refused with a better reason below.
+ */
+static enum err prescan(struct ctx *c, struct str payload)
+{
+    static const char *const names[] = {"config", "manifests", "fsLayers"};
+    unsigned seen = 0;
+    const struct json_limits limits = {ENTRIES_MAX, names, COUNT(names), &seen};
+    if (json_scan(c, payload, &limits) != E_OK)
+        return E_MANIFEST_INVALID; /* the reason is noted already */
+    if (payload.n > LARGE && !seen)
+        return invalid(c, "it", "has neither config nor manifests");
+    return E_OK;
+}
+
+static enum err read_root(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
+{
+    TRY(get_media_type(c, root, "artifactType", &m->artifact_type));
+    TRY(m->index ? read_index(c, r, root, m) : read_image(c, r, root, m));
+    const json_t *subject = json_object_get(root, "subject");
+    if (subject && !json_is_null(subject)) {
+        struct descriptor d;
+        TRY(read_descriptor(c, r, subject, "subject", &d));
+        m->subject_digest = d.digest;
+    }
+    TRY(get_object(c, r, root, "annotations", true, &m->annotations));
+    m->type = harbor_type(c, m);
+    return E_OK;
 }
 
 enum err manifest_parse(struct ctx *c, struct str payload, struct str content_type,
@@ -306,24 +359,19 @@ enum err manifest_parse(struct ctx *c, struct str payload, struct str content_ty
     struct manifest m = {0};
     if (payload.n > MANIFEST_MAX)
         return fail(c, E_TOO_LARGE, "a manifest may have %zu bytes at most", MANIFEST_MAX);
+    TRY(prescan(c, payload));
     CLEANUP(json_done) json_t *root = NULL;
-    if (json_parse(c, payload, &root) != E_OK)
-        return E_MANIFEST_INVALID; /* the reason is noted already */
+    if (json_build(c, payload, &root) != E_OK)
+        return E_MANIFEST_INVALID;
     if (!json_is_object(root))
         return invalid(c, "it", "must be a JSON object");
     TRY(check_keys(c, root));
     TRY(choose_type(c, root, content_type, &m.media_type));
     m.index = media_is_index(m.media_type);
-    TRY(get_media_type(c, root, "artifactType", &m.artifact_type));
-    TRY(m.index ? read_index(c, root, &m) : read_image(c, root, &m));
-    const json_t *subject = json_object_get(root, "subject");
-    if (subject && !json_is_null(subject)) {
-        struct descriptor d;
-        TRY(read_descriptor(c, subject, "subject", &d));
-        m.subject_digest = d.digest;
-    }
-    TRY(get_object(c, root, "annotations", true, &m.annotations));
-    m.type = harbor_type(c, &m);
+    CLEANUP(reader_done) struct reader r = {malloc(payload.n), payload.n};
+    if (!r.scratch)
+        return fail(c, E_UNAVAILABLE, "out of memory");
+    TRY(read_root(c, &r, root, &m));
     *out = m;
     return E_OK;
 }

@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 str_eq(a.properties[i].name, a.properties[k].name))
                 abort();
     }
-    size_t layers = 0;
-    while (image_step_of(&a, layers))
+    size_t layers = 0, at = 0;
+    while (image_step_next(&a, &at))
         layers++;
     if (layers > a.step_count)
         abort();

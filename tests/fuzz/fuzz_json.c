@@ -11,10 +11,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLEANUP(ctx_release) struct ctx c = {0};
     CLEANUP(json_done) json_t *v = NULL;
     struct str text = {(const char *)data, size};
-    enum err scan = json_scan(&c, text), parse = json_parse(&c, text, &v);
+    enum err scan = json_scan(&c, text, NULL), parse = json_parse(&c, text, &v);
     if ((scan != E_OK && parse == E_OK) || (parse == E_OK) != (v != NULL))
         abort();
     if (parse == E_OK && !utf8_valid(text))
+        abort();
+
+    /* limits only refuse more, and what the root has is seen */
+    static const char *const names[] = {"a"};
+    unsigned seen = 0;
+    const struct json_limits limits = {8, names, 1, &seen};
+    enum err limited = json_scan(&c, text, &limits);
+    if (limited == E_OK && scan != E_OK)
+        abort();
+    if (limited == E_OK && parse == E_OK && json_object_get(v, "a") && !seen)
+        abort();
+    if (limited == E_OK && parse == E_OK && json_is_array(v) && json_array_size(v) > 8)
         abort();
 
     /* whatever the bytes are, they can be written as a JSON text and read back */

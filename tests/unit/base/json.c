@@ -64,13 +64,52 @@ static void bounds(void **state)
     CLEANUP(ctx_release) struct ctx c = {0};
     struct str deep = str_fmt(&c.mem, "%.*s%.*s", STR(repeated(&c.mem, "[", JSON_DEPTH_MAX)),
                               STR(repeated(&c.mem, "]", JSON_DEPTH_MAX)));
-    assert_int_equal(json_scan(&c, deep), E_OK);
+    assert_int_equal(json_scan(&c, deep, NULL), E_OK);
     struct str deeper = str_fmt(&c.mem, "[%.*s]", STR(deep));
-    assert_int_equal(json_scan(&c, deeper), E_BAD_REQUEST);
-    assert_int_equal(json_scan(&c, repeated(&c.mem, "[", 1 << 20)), E_BAD_REQUEST);
+    assert_int_equal(json_scan(&c, deeper, NULL), E_BAD_REQUEST);
+    assert_int_equal(json_scan(&c, repeated(&c.mem, "[", 1 << 20), NULL), E_BAD_REQUEST);
     struct str many = repeated(&c.mem, "0,", JSON_VALUES_MAX - 2);
-    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0]", STR(many))), E_OK);
-    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0,0]", STR(many))), E_BAD_REQUEST);
+    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0]", STR(many)), NULL), E_OK);
+    assert_int_equal(json_scan(&c, str_fmt(&c.mem, "[%.*s0,0]", STR(many)), NULL), E_BAD_REQUEST);
+}
+
+/* At most three entries in one object or list; which of "a" and "b" the root has. */
+static const struct {
+    const char *text;
+    bool passes;
+    unsigned seen;
+} limited[] = {
+    {"[]", true, 0},
+    {"[1,2,3]", true, 0},
+    {"[1,2,3,4]", false, 0},
+    {"[{},{},{}]", true, 0},
+    {"[[1,2,3],[1,2,3]]", true, 0},
+    {"[\",,,,,,,,,\"]", true, 0},
+    {"{\"x\":1,\"y\":2,\"z\":3,\"u\":4}", false, 0},
+    {"{\"a\":1}", true, 1},
+    {"{\"x\":1,\"b\":\"a\"}", true, 2},
+    {" { \"b\" : {} , \"a\" : [ ] } ", true, 3},
+    {"{\"x\":{\"a\":1}}", true, 0},
+    {"{\"x\":[\"a\",\"b\"]}", true, 0},
+    {"{\"x\":\"a\"}", true, 0},
+    {"[\"a\",\"b\"]", true, 0},
+    {"{\"\\u0061\":1}", true, 3}, /* an escape: it may be any of them */
+};
+
+static void limits(void **state)
+{
+    static const char *const names[] = {"a", "b"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(limited); i++) {
+        CLEANUP(ctx_release) struct ctx c = {0};
+        unsigned seen = 0;
+        const struct json_limits l = {3, names, COUNT(names), &seen};
+        enum err e = json_scan(&c, str_of(limited[i].text), &l);
+        check(e == (limited[i].passes ? E_OK : E_BAD_REQUEST), "row %zu '%s': %s", i,
+              limited[i].text, c.msg);
+        check(!limited[i].passes || seen == limited[i].seen, "row %zu '%s': %u", i, limited[i].text,
+              seen);
+    }
 }
 
 static void members(void **state)
@@ -126,10 +165,8 @@ static void writing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parsing),
-        cmocka_unit_test(bounds),
-        cmocka_unit_test(members),
-        cmocka_unit_test(writing),
+        cmocka_unit_test(parsing), cmocka_unit_test(bounds),  cmocka_unit_test(limits),
+        cmocka_unit_test(members), cmocka_unit_test(writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

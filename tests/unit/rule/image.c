@@ -37,9 +37,11 @@ static void it_is_read(void **unused)
     assert_string_equal(value(&a, "port", "80/tcp"), "");
     assert_string_equal(value(&a, "label", "bad"), "");
     assert_string_equal(value(&a, "user", ""), "nobody");
-    check_str(image_step_of(&a, 0)->created_by, "ADD rootfs");
-    check_str(image_step_of(&a, 1)->created_by, "COPY app"); /* steps without a layer are skipped */
-    assert_null(image_step_of(&a, 9));
+    size_t at = 0;
+    check_str(image_step_next(&a, &at)->created_by, "ADD rootfs");
+    check_str(image_step_next(&a, &at)->created_by, "COPY app"); /* without the empty ones */
+    check_str(image_step_next(&a, &at)->created_by, "");         /* one that is no object */
+    assert_null(image_step_next(&a, &at));
 }
 
 static void they_differ(void **unused)
@@ -91,7 +93,8 @@ static void nonsense(void **unused)
         struct image_config a;
         assert_int_equal(image_config_parse(&c, str_of(odd[i]), &a), E_OK);
         check_str(a.platform, "");
-        assert_null(image_step_of(&a, 0));
+        size_t at = 0;
+        assert_null(image_step_next(&a, &at));
     }
 }
 

@@ -234,6 +234,8 @@ static struct str grown(struct buf *b, const char *head, const char *item, size_
     return buf_view(b);
 }
 
+#define TEN(x) x "," x "," x "," x "," x "," x "," x "," x "," x "," x
+#define LIST_OF_100(x) "[" TEN(TEN(x)) "]"
 #define HEAD_IMAGE                                                                                 \
     "{\"schemaVersion\":2,\"config\":{\"mediaType\":\"a/b\",\"digest\":\"" DIGEST "\",\"size\":1}" \
     ","
@@ -260,11 +262,12 @@ static const struct {
      "\"%\":\"01234567890123456789012345678901234567890123456789012\"", 60000, "}}",
      E_MANIFEST_INVALID},
     {"100,000 deep", "", "[", 100000, "", E_MANIFEST_INVALID},
-    {"objects, as many as pass", HEAD_IMAGE "\"x\":[", "{}", 32700, "]}", E_OK},
-    {"one-member objects", HEAD_IMAGE "\"x\":[", "{\"\":0}", 32700, "]}", E_OK},
+    {"32,700 objects in a list", HEAD_IMAGE "\"x\":[", "{}", 32700, "]}", E_MANIFEST_INVALID},
+    {"objects, as many as pass", HEAD_IMAGE "\"x\":[", LIST_OF_100("{}"), 320, "]}", E_OK},
+    {"one-member objects", HEAD_IMAGE "\"x\":[", LIST_OF_100("{\"\":0}"), 320, "]}", E_OK},
     {"strings, as many as pass", HEAD_IMAGE "\"x\":[",
-     "\"0123456789012345678901234567890123456789012345678901234\"", 65000, "]}", E_OK},
-    {"numbers, as many as pass", HEAD_IMAGE "\"x\":[", "0", 65000, "]}", E_OK},
+     LIST_OF_100("\"0123456789012345678901234567890123456789012345678901234\""), 640, "]}", E_OK},
+    {"numbers, as many as pass", HEAD_IMAGE "\"x\":[", LIST_OF_100("0"), 640, "]}", E_OK},
 };
 
 static int64_t cpu_us(void)
@@ -333,11 +336,50 @@ static void media_types(void **state)
     assert_false(media_is_manifest(NO_STR));
 }
 
+/* What is large: refused before it is parsed, or legal up to the last byte. */
+static void large(void **state)
+{
+    static const struct {
+        const char *head, *piece, *tail;
+        int count;
+        const char *why; /* NULL: legal */
+    } bodies[] = {
+        {"{\"schemaVersion\":2,\"x\":\"", "0123456789", "\"}", 30000, "neither config nor"},
+        {"{\"schemaVersion\":2,", "          ", "\"x\":1}", 30000, "neither config nor"},
+        {"{\"schemaVersion\":1,\"fsLayers\":[],\"x\":\"", "0123456789", "\"}", 30000, "schema 1"},
+        {IMAGE ",\"x\":[1", ",1", "]}", 10000, "more than 10000 entries"},
+        {IMAGE ",\"x\":[1", ",1", "]}", 9999, NULL},
+        {IMAGE ",\"x\":{\"a\":1", ",\"b\":2", "}}", 10000, "more than 10000 entries"},
+        {IMAGE ",\"annotations\":{\"a\":\"", "0123456789", "\"}}", 400000, NULL},
+        {INDEX ",\"annotations\":{\"a\":\"", "\\u00e4", "\"}}", 600000, NULL},
+        {"{\"schemaVersion\":2,\"manifests\":[{@}", ",{@}", "]}", 999, NULL},
+        {"{\"schemaVersion\":2,\"manifests\":[{@}", ",{@}", "]}", 1000, "more than 1000"},
+        {"{\"schemaVersion\":2,\"config\":{@},\"layers\":[{@}", ",{@}", "]}", 9999, NULL},
+        {"{\"schemaVersion\":2,\"config\":{@},\"layers\":[{@}", ",{@}", "]}", 10000,
+         "more than 10000"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(bodies); i++) {
+        CLEANUP(ctx_release) struct ctx c = {0};
+        CLEANUP(buf_release) struct buf b = {0};
+        struct manifest m;
+        struct str piece = expand(&c, bodies[i].piece);
+        buf_str(&b, expand(&c, bodies[i].head));
+        for (int k = 0; k < bodies[i].count; k++)
+            buf_str(&b, piece);
+        buf_str(&b, expand(&c, bodies[i].tail));
+        enum err e = manifest_parse(&c, buf_view(&b), NO_STR, &m);
+        check(e == (bodies[i].why ? E_MANIFEST_INVALID : E_OK), "row %zu: %s: %s", i, err_name(e),
+              c.msg);
+        check(!bodies[i].why || strstr(c.msg, bodies[i].why), "row %zu: %s", i, c.msg);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bodies),   cmocka_unit_test(artifact_types), cmocka_unit_test(content),
-        cmocka_unit_test(measured), cmocka_unit_test(media_types),
+        cmocka_unit_test(measured), cmocka_unit_test(media_types),    cmocka_unit_test(large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
