@@ -3,9 +3,9 @@
  * process when no server holds the store; they cannot tell which.
  */
 #include "api/control.h"
+#include "api/gc_command.h"
 #include "api/proxy_commands.h"
 #include "base/crypt.h"
-#include "blob/upload.h"
 #include "meta/user.h"
 #include "registry/scrub.h"
 #include "rule/name.h"
@@ -15,24 +15,6 @@ static int too_many(struct command_call *k, const char *usage)
 {
     command_say(k, "usage: cove %s", usage);
     return 2;
-}
-
-static int run_gc(struct ctx *c, struct command_call *k)
-{
-    const struct gc_watch watch = {.say = k->say, .arg = k->arg};
-    struct gc_report report;
-    struct str text;
-    int64_t grace = c->sv->settings->gc_grace_s;
-    if (command_option(k, "--grace", &text) && (!str_to_i64(text, &grace) || grace < 0))
-        return too_many(k, "gc [--grace SECONDS]");
-    if (k->words.count)
-        return too_many(k, "gc [--grace SECONDS]");
-    enum err e = upload_sweep(c);
-    if (e == E_OK)
-        e = gc_run(c, grace, &watch, &report);
-    if (e != E_OK)
-        return command_failed(c, k, e);
-    return report.failed ? 1 : 0;
 }
 
 static int run_fsck(struct ctx *c, struct command_call *k)
@@ -117,7 +99,9 @@ static int run_users(struct ctx *c, struct command_call *k)
 }
 
 const struct command commands[] = {
-    {"gc", "gc [--grace SECONDS]", "delete blobs that nothing references", NULL, run_gc},
+    {"gc", "gc [--grace SECONDS]",
+     "delete blobs that nothing references: exit 0 done, 1 some wait, 3 another one runs", NULL,
+     run_gc},
     {"fsck", "fsck [--full]", "check the store: exit 0 clean, 1 repaired, 2 needs you, 3 data lost",
      NULL, run_fsck},
     {"scrub", "scrub [--rate MIB] [--older-than SECONDS]",

@@ -9,19 +9,6 @@
 #include "registry/gc.h"
 #include "rule/settings.h"
 
-struct gc_result {
-    int64_t blobs, bytes, condemned;
-    bool dry_run;
-};
-
-static const struct field gc_result_fields[] = {
-    FIELD(struct gc_result, dry_run, 0, 0),
-    FIELD(struct gc_result, blobs, 0, 0),
-    FIELD(struct gc_result, bytes, 0, 0),
-    FIELD(struct gc_result, condemned, 0, 0),
-    FIELDS_END,
-};
-
 static void tell(struct ctx *c, struct job_run *r, const struct gc_result *result)
 {
     CLEANUP(buf_release) struct buf b = {0};

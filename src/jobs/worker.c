@@ -6,7 +6,6 @@
  */
 #include "jobs/worker.h"
 
-#include "base/crypt.h"
 #include "base/log.h"
 #include "registry/gc.h"
 
@@ -264,19 +263,20 @@ static void claim_more(struct worker *w)
             return;
 }
 
-static enum err sweep_rows(struct ctx *c, bool first)
+static enum err sweep_rows(struct ctx *c, struct str node)
 {
+    TRY(job_sweep_earlier(c, node));
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
-    TRY(job_sweep_lost(c, first && !db_is_postgres(c->sv->db)));
+    TRY(job_sweep_lost(c));
     TRY(job_sweep_old(c));
     return tx_commit(&tx);
 }
 
-static bool sweep(struct worker *w, bool first)
+static bool sweep(struct worker *w)
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = w->sv, .actor = S("worker")};
-    enum err e = sweep_rows(&c, first);
+    enum err e = sweep_rows(&c, w->node);
     if (e != E_OK)
         log_warn("jobs", "old jobs: %s", c.msg);
     return e == E_OK;
@@ -301,7 +301,7 @@ static void *worker_thread(void *arg)
     bool swept = false; /* rows of an earlier process are ended before any is claimed */
     for (int64_t looks = 1; rest(w); looks++) {
         if (!swept || looks % SWEEP_LOOKS == 0)
-            swept = sweep(w, !swept) || swept;
+            swept = sweep(w) || swept;
         for (size_t i = 0; i < JOBS_AT_ONCE; i++)
             if (w->runs[i].taken)
                 look_at(&w->runs[i]);
@@ -318,7 +318,8 @@ enum err worker_start(struct ctx *c, struct services *sv, struct worker **out)
     if (!w)
         return fail(c, E_UNAVAILABLE, "out of memory");
     w->sv = sv;
-    w->node = random_hex(&w->keep.mem, 8);
+    w->keep.sv = sv;
+    w->node = job_node(&w->keep);
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

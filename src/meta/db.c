@@ -393,6 +393,7 @@ enum err db_open(struct ctx *c, const struct db_options *o, struct db **out)
     struct services own = {0}, *before = c->sv;
     if (!db)
         return fail(c, E_UNAVAILABLE, "out of memory");
+    pthread_mutex_init(&db->jobs_lock, NULL);
     db->driver = o->url.n ? &driver_postgres : &driver_sqlite;
     TRY(db->driver->open(c, o, db));
     own.db = db;
@@ -420,6 +421,7 @@ void db_free(struct db *db)
         return;
     if (db->state)
         db->driver->close(db);
+    pthread_mutex_destroy(&db->jobs_lock);
     free((void *)(uintptr_t)db->store_id.p);
     free(db);
 }

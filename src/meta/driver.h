@@ -68,6 +68,8 @@ struct db {
     const struct driver *driver;
     void *state;
     struct str store_id; /* owned */
+    pthread_mutex_t jobs_lock;
+    bool jobs_swept; /* meta/job.c */
 };
 
 /* Frees the statements of a connection. */

@@ -5,6 +5,15 @@
  */
 #include "meta/job.h"
 
+#include "base/digest.h"
+#include "meta/driver.h"
+#include "rule/settings.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 const struct field job_fields[] = {
     FIELD(struct job, id, 0, 0),       FIELD(struct job, kind, 0, 0),
     FIELD(struct job, state, 0, 0),    FIELD(struct job, project_id, 0, 0),
@@ -33,6 +42,10 @@ const struct field job_fields[] = {
 STATEMENT insert =
     SQL("INSERT INTO job(kind, state, project_id, repository, actor, params, lock_key, created) "
         "VALUES($1, 'queued', $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id");
+STATEMENT insert_running =
+    SQL("INSERT INTO job(kind, state, project_id, actor, params, lock_key, created, started, node, "
+        "lease_until) VALUES($1, 'running', $2, $3, $4, $5, $6, $6, $7, $8) ON CONFLICT DO NOTHING "
+        "RETURNING id");
 STATEMENT by_id = SQL(COLUMNS "WHERE j.id = $1");
 STATEMENT by_id_whole = SQL(COLUMNS_WITH("j.params") "WHERE j.id = $1");
 STATEMENT by_lock = SQL(COLUMNS "WHERE j.lock_key = $1 AND j.lock_key <> '' AND " LIVE);
@@ -63,7 +76,7 @@ STATEMENT end_queued = SQL("UPDATE job SET state = 'stopped', stop = 1, ended = 
 STATEMENT ask_stop = SQL("UPDATE job SET stop = 1 WHERE id = $1 AND state = 'running'");
 STATEMENT lost = SQL("UPDATE job SET state = 'interrupted', ended = $1, message = 'the server that "
                      "ran it has stopped' WHERE state = 'running' AND state IN ('queued', "
-                     "'running') AND lease_until <= $2");
+                     "'running') AND (lease_until <= $2 OR node = $3)");
 STATEMENT forget = SQL("DELETE FROM job WHERE state NOT IN ('queued', 'running') AND id < (SELECT "
                        "min(id) FROM (SELECT id FROM job ORDER BY id DESC LIMIT $1) AS newest)");
 
@@ -75,6 +88,17 @@ static struct str text(struct str s)
 static struct str json(struct raw_json j, const char *otherwise)
 {
     return j.text.n ? j.text : str_of(otherwise);
+}
+
+/* Another one with this lock_key lives. */
+static enum err taken(struct ctx *c, const struct job *job)
+{
+    struct job other = {0};
+    enum err e = job_by_lock(c, job->lock_key, &other);
+    if (e != E_OK && e != E_NOT_FOUND)
+        return e;
+    return fail(c, E_CONFLICT, "job %lld (%.*s) is %s", (long long)other.id, STR(job->kind),
+                str_eq(other.state, S("queued")) ? "waiting to start" : "under way");
 }
 
 enum err job_queue(struct ctx *c, struct job *job)
@@ -91,12 +115,24 @@ enum err job_queue(struct ctx *c, struct job *job)
         job->id = id;
         return tx_commit(&tx);
     }
-    struct job other = {0};
-    enum err e = job_by_lock(c, job->lock_key, &other);
-    if (e != E_OK && e != E_NOT_FOUND)
-        return e;
-    return fail(c, E_CONFLICT, "job %lld (%.*s) is %s", (long long)other.id, STR(job->kind),
-                str_eq(other.state, S("queued")) ? "waiting to start" : "under way");
+    return taken(c, job);
+}
+
+enum err job_begin(struct ctx *c, struct job *job, struct str node)
+{
+    int64_t id, now;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    now = c->tx->now.us;
+    TRY(sql_i64(c, &insert_running,
+                ARGS(A_S(job->kind), A_I(job->project_id), A_S(text(job->actor)),
+                     A_S(json(job->params, "{}")), A_S(text(job->lock_key)), A_I(now), A_S(node),
+                     A_I(now + JOB_LEASE_S * SECOND_US)),
+                &id));
+    if (!id)
+        return taken(c, job);
+    job->id = id;
+    return tx_commit(&tx);
 }
 
 enum err job_by_id(struct ctx *c, int64_t id, struct job *out)
@@ -185,10 +221,47 @@ enum err job_end(struct ctx *c, const struct job *job, struct str node)
                    NULL);
 }
 
-enum err job_sweep_lost(struct ctx *c, bool all)
+static enum err end_lost(struct ctx *c, bool all, struct str node)
 {
     int64_t now = c->tx->now.us;
-    return sql_run(c, &lost, ARGS(A_I(now), A_I(all ? INT64_MAX : now)), NULL);
+    return sql_run(c, &lost, ARGS(A_I(now), A_I(all ? INT64_MAX : now), A_S(text(node))), NULL);
+}
+
+enum err job_sweep_lost(struct ctx *c)
+{
+    return end_lost(c, false, NO_STR);
+}
+
+static enum err end_earlier(struct ctx *c, struct str node)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(end_lost(c, !db_is_postgres(c->sv->db), node));
+    return tx_commit(&tx);
+}
+
+enum err job_sweep_earlier(struct ctx *c, struct str node)
+{
+    struct db *db = c->sv->db;
+    enum err e = E_OK;
+    pthread_mutex_lock(&db->jobs_lock);
+    if (!db->jobs_swept)
+        e = end_earlier(c, node);
+    db->jobs_swept = db->jobs_swept || e == E_OK;
+    pthread_mutex_unlock(&db->jobs_lock);
+    return e;
+}
+
+struct str job_node(struct ctx *c)
+{
+    char host[256] = "", where[4096] = "";
+    struct digest d;
+    struct str data = c->sv->settings->data;
+    (void)gethostname(host, sizeof host - 1);
+    if (!realpath(str_c(&c->mem, data), where))
+        snprintf(where, sizeof where, "%.*s", STR(data));
+    bool hashed = digest_of(DIGEST_SHA256, str_fmt(&c->mem, "%s:%s", host, where), &d);
+    return hashed ? str_dup(&c->mem, str_sub(digest_str(&d), 7, 16)) : S("node");
 }
 
 enum err job_sweep_old(struct ctx *c)

@@ -38,6 +38,9 @@ extern const struct field job_fields[]; /* of rows */
    are read, id is set. E_CONFLICT: another one with this lock_key is queued or running (c->msg says
    which). */
 enum err job_queue(struct ctx *c, struct job *job);
+/* The same for one that its caller runs itself, from now on: a command's. It writes its progress,
+   at least every JOB_LEASE_S, and its end. */
+enum err job_begin(struct ctx *c, struct job *job, struct str node);
 enum err job_by_id(struct ctx *c, int64_t id, struct job *out); /* E_NOT_FOUND */
 /* The one that is queued or running under this key. E_NOT_FOUND. */
 enum err job_by_lock(struct ctx *c, struct str lock_key, struct job *out);
@@ -65,9 +68,14 @@ enum err job_claim(struct ctx *c, struct str node, struct job *out);
 enum err job_progress(struct ctx *c, const struct job *job, struct str node, bool *stop_out);
 /* The same for the last time, with state and result. */
 enum err job_end(struct ctx *c, const struct job *job, struct str node);
-/* Ends running jobs whose node is gone as interrupted: their lease is over, or, with `all` (nobody
-   else can have the store), every one. */
-enum err job_sweep_lost(struct ctx *c, bool all);
+/* Ends running jobs whose node is gone as interrupted: their lease is over. */
+enum err job_sweep_lost(struct ctx *c);
+/* Once for an opened database, in a transaction of its own, before anything is claimed or begun:
+   the same for jobs of an earlier process of this node, or, on SQLite, of anybody: nobody else can
+   have the store. */
+enum err job_sweep_earlier(struct ctx *c, struct str node);
+/* This node: one data directory on one host, which one process has at a time. */
+struct str job_node(struct ctx *c);
 /* Forgets the oldest ended ones beyond JOBS_KEPT. */
 enum err job_sweep_old(struct ctx *c);
 

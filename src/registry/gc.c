@@ -31,6 +31,14 @@ const struct field gc_params_fields[] = {
     FIELDS_END,
 };
 
+const struct field gc_result_fields[] = {
+    FIELD(struct gc_result, dry_run, 0, 0),
+    FIELD(struct gc_result, blobs, 0, 0),
+    FIELD(struct gc_result, bytes, 0, 0),
+    FIELD(struct gc_result, condemned, 0, 0),
+    FIELDS_END,
+};
+
 struct run {
     struct ctx *c;
     int64_t grace_s, pause_s;

@@ -25,6 +25,13 @@ struct gc_params {
 };
 extern const struct field gc_params_fields[];
 
+/* What a job's row says in the end. */
+struct gc_result {
+    int64_t blobs, bytes, condemned;
+    bool dry_run;
+};
+extern const struct field gc_result_fields[];
+
 #define GC_PAUSE_S 600 /* between condemning and deleting; 0 with grace 0 */
 /* grace_s: minimum age of candidates. Safe at any grace for referenced blobs and leased pushes.
    watch may be NULL. */

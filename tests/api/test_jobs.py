@@ -5,6 +5,8 @@ import threading
 from conftest import PASSWORD, sha256
 from harbor import Api
 from proxied import Puller, eventually, proxy_of
+from seeding import run_sql
+from test_storage import command
 from upstream import Upstream
 
 COVE = "/api/cove/v1"
@@ -59,6 +61,57 @@ def test_a_collection_from_request_to_history(start):
     assert admin.call("GET", f"{COVE}/jobs?live=true", base="").json() == []
     again = admin.call("POST", f"{COVE}/jobs/{run['id']}/stop", base="")
     assert again.status == 409, again
+
+
+def test_a_collection_by_hand_is_a_job_too(start):
+    server = start(COVE_GC_LEASE_S=1, COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    drop_image(server, "library/a", (b"x" * 1000, b"y" * 500))
+    eventually(lambda: reclaim(admin).get("young", (0, 0))[0] == 3)
+    code, said = command(server, "gc", "--grace", "0")
+    assert code == 0 and "deleted 3 blobs" in said, said
+    jobs = admin.call("GET", f"{COVE}/jobs?kind=gc", base="").json()
+    assert len(jobs) == 1, jobs
+    job = jobs[0]
+    assert (job["state"], job["by"], job["done"], job["total"]) == ("done", "admin", 6, 6), job
+    assert job["result"]["blobs"] == 3 and job["params"]["grace_s"] == 0, job
+    assert job["started"] and job["ended"], job
+    server.stop()
+    assert command(server, "gc", "--grace", "0")[0] == 0  # the same without a server
+    server.start()
+    states = [j["state"] for j in api(server).call("GET", f"{COVE}/jobs?kind=gc", base="").json()]
+    assert states == ["done", "done"]
+
+
+def test_two_collections_never_run_at_once(start):
+    """A row that says that one runs: whoever comes second hears so; it is gone when its process is."""
+    server = start(COVE_GC_INTERVAL_S=0)
+    admin = api(server)
+    server.stop()
+    run_sql(server, "INSERT INTO job(kind, state, project_id, actor, params, lock_key, created, started, node, "
+                    "lease_until) VALUES('gc', 'running', 0, 'admin', '{}', 'gc', 1, 1, 'elsewhere', "
+                    "9000000000000000);")
+    server.start()
+    admin = api(server)
+    if server.env.get("COVE_DATABASE"):  # another node's
+        code, said = command(server, "gc")
+        assert code == 3 and "another garbage collection runs: job 1 (gc) is under way" in said, said
+        assert admin.call("POST", f"{COVE}/storage/gc", {}, base="").status == 409
+    else:  # nobody else can have the store: of a process that was killed
+        assert command(server, "gc")[0] == 0
+        assert admin.call("GET", f"{COVE}/jobs/1", base="").json()["state"] == "interrupted"
+
+
+def test_a_killed_collection_bars_nobody(start):
+    """Of the same node: the next process knows that its row is dead, on PostgreSQL as well."""
+    server = start(COVE_GC_INTERVAL_S=0)
+    assert command(server, "gc")[0] == 0
+    server.kill()
+    run_sql(server, "UPDATE job SET state = 'running', ended = 0, lease_until = 9000000000000000;")
+    server.start()
+    assert command(server, "gc")[0] == 0
+    jobs = api(server).call("GET", f"{COVE}/jobs?kind=gc", base="").json()
+    assert [j["state"] for j in jobs] == ["done", "interrupted"], jobs
 
 
 def test_storage_counts_what_is_shared_once(start):
