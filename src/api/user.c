@@ -308,11 +308,19 @@ static void pairs_in_project(struct call *r, const struct project_access *in, bo
                          (enum action)act);
 }
 
+/* A pair that means something beside the projects: a robot may have it, or it is of the settings.
+ */
+static bool system_pair(enum resource res, enum action act)
+{
+    return rbac_robot_pair(true, res, act) ||
+           (res == RES_CONFIGURATION && (act == ACT_READ || act == ACT_UPDATE));
+}
+
 static void pairs_in_system(struct call *r, bool relative, struct list *out)
 {
     for (int res = RES_NONE + 1; res < RES_COUNT; res++)
         for (int act = ACT_NONE + 1; act < ACT_COUNT; act++)
-            if (rbac_robot_pair(true, (enum resource)res, (enum action)act) &&
+            if (system_pair((enum resource)res, (enum action)act) &&
                 access_may(&r->principal, NULL, (enum resource)res, (enum action)act)) {
                 struct str name = str_of(rbac_resource_name((enum resource)res));
                 if (!relative)

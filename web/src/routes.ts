@@ -1,6 +1,6 @@
 // Every page: its address, the names of what stands in it, its file in pages/, and the calls it begins
 // with, which start.ts sends while the program is still on its way. First match wins.
-import { artifactPath, cove, harbor, listPage, projectList, repositoryList, tagList, repoPath } from './lib/paths'
+import { artifactList, artifactPath, cove, harbor, listPage, projectList, repositoryList, tagList, repoPath } from './lib/paths'
 
 export interface Route {
   at: RegExp
@@ -31,7 +31,7 @@ export const routes: Route[] = [
     at: /^\/projects\/([^/]+)\/repositories\/(.+)$/,
     names: ['project', 'repo'],
     page: 'Repository',
-    asks: ([p, r], q) => [repoPath(p!, r!), ...(q.get('view') === 'tags' ? [listPage(tagList(p!, r!, q))] : [])],
+    asks: ([p, r], q) => [repoPath(p!, r!), ...(q.get('a') ? [] : [listPage((q.get('view') === 'tags' ? tagList : artifactList)(p!, r!, q))])],
   },
   { at: /^\/upstreams$/, names: [], page: 'Upstreams' },
   { at: /^\/storage$/, names: [], page: 'Storage', asks: () => [`${cove}/storage`] },

@@ -13,7 +13,6 @@ import Dialog from '../src/ui/Dialog.svelte'
 import Failed from '../src/ui/Failed.svelte'
 import Menu from '../src/ui/Menu.svelte'
 import Meter from '../src/ui/Meter.svelte'
-import Pager from '../src/ui/Pager.svelte'
 import Seg from '../src/ui/Seg.svelte'
 import Select from '../src/ui/Select.svelte'
 import Spark from '../src/ui/Spark.svelte'
@@ -192,14 +191,6 @@ test('Meter and Spark: have words for who does not see them', () => {
   expect(meter.classList.contains('w')).toBe(true)
   render(Spark, { values: [0, 3, 1], label: 'Pulls in 3 days' })
   expect(screen.getByRole('img', { name: 'Pulls in 3 days' })).toBeTruthy()
-})
-
-test('Pager: says where one is, and pages are links', () => {
-  navigate('/projects?page=2')
-  render(Pager, { page: 2, size: 50, total: 12345, shown: 50 })
-  expect(screen.getByText('51–100 of 12,345')).toBeTruthy()
-  expect(screen.getByRole('link', { name: 'Previous' }).getAttribute('href')).toBe('/projects')
-  expect(screen.getByRole('link', { name: 'Next' }).getAttribute('href')).toBe('/projects?page=3')
 })
 
 test('Words: emphasis and links come from the message, never from what is filled in', () => {

@@ -60,7 +60,7 @@ export async function keyboard(b) {
   await heading(b, 'web/shop')
   await press('c')
   await b.page.getByText('Copied').first().waitFor()
-  await b.page.locator('main td a.main').first().waitFor()
+  await b.page.locator('[role=row] a.main').first().waitFor()
   await press('j', 'Enter')
   await b.page.getByRole('heading', { level: 1, name: /^shop:/ }).waitFor()
   // A dialog takes the focus, keeps it, and gives it back to its opener.

@@ -74,6 +74,8 @@ const nextCursor = (reply: Answer) => {
   return (link && new URL(link[1]!, location.origin).searchParams.get('cursor')) || ''
 }
 
+export let changed = 0 // when the console changed something last, ms: what was read before may be old
+
 export async function call<T>(method: string, path: string, o: Options = {}): Promise<Reply<T>> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (method !== 'GET') headers['X-Harbor-CSRF-Token'] = csrf
@@ -89,6 +91,7 @@ export async function call<T>(method: string, path: string, o: Options = {}): Pr
     if (reply.status === 401 && !o.quiet) onExpired()
     throw await failure(reply)
   }
+  if (method !== 'GET') changed = Date.now()
   const text = await reply.text()
   const json = reply.headers.get('Content-Type')?.includes('json') && text
   return {

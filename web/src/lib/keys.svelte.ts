@@ -1,20 +1,20 @@
 // Single keys, never while typing. `?` lists them.
 import type { Key } from './i18n'
-import { placesOf } from './places'
+import { myPlaces } from './places'
 import { navigate } from './router.svelte'
 import { session } from './session.svelte'
-import type { User } from './types'
 
 export const overlay = $state<{ open: '' | 'keys' | 'find' }>({ open: '' })
 
-export const shortcuts = (user: User): [string[], Key][] => [
+export const shortcuts = (): [string[], Key][] => [
   [['Ctrl K'], 'key.find'],
   [['/'], 'key.filter'],
-  ...placesOf(user).filter((p) => p.go && p.goes).map((p): [string[], Key] => [['g', p.go!], p.goes!]),
+  ...myPlaces().filter((p) => p.go && p.goes).map((p): [string[], Key] => [['g', p.go!], p.goes!]),
   [['j'], 'key.next'],
   [['k'], 'key.previous'],
   [['⏎'], 'key.open'],
   [['x'], 'key.select'],
+  [['m'], 'key.menu'],
   [['c'], 'key.copy'],
   [['Esc'], 'key.back'],
   [['?'], 'key.keys'],
@@ -50,7 +50,7 @@ export function keyboard() {
     const at = e.target as HTMLElement
     if (e.key === 'Escape') return up(at)
     if (e.ctrlKey || e.metaKey || e.altKey || at.closest('input, select, textarea, dialog')) return
-    const place = e.timeStamp - went < 1200 && placesOf(session.user).find((p) => p.go === e.key)
+    const place = e.timeStamp - went < 1200 && myPlaces().find((p) => p.go === e.key)
     if (place) {
       went = -Infinity
       navigate(place.href)

@@ -2,7 +2,7 @@
 // and from its end (End asks for the list backwards); a jump into the middle asks for a page by number.
 import { untrack } from 'svelte'
 import { SvelteSet } from 'svelte/reactivity'
-import { Failure, get } from './api'
+import { changed, Failure, get } from './api'
 import { LIST_PAGE as PAGE, listPage } from './paths'
 import { recall, remember } from './router.svelte'
 
@@ -26,6 +26,7 @@ export interface LongList<T> {
   readonly loaded: number
   readonly error: Failure | undefined
   readonly busy: boolean
+  readonly items: T[] // what is loaded
   row(i: number): T | undefined
   need(from: number, to: number): void // these will be seen
   reload(): void
@@ -111,7 +112,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
     held.delete(k)
     held.set(k, list)
     if (held.size > KEPT) held.delete(held.keys().next().value!)
-    if (before && Date.now() - before.at > FRESH_MS) void refresh(before)
+    if (before && (before.at <= changed || Date.now() - before.at > FRESH_MS)) void refresh(before)
     void fill()
   }
   // Old rows stay until what is seen of them has been asked for again.
@@ -142,6 +143,7 @@ export function longList<T>(key: () => string | null): LongList<T> {
     get loaded() { return void version, list.rows.size },
     get error() { return error },
     get busy() { return busy },
+    get items() { return void version, [...list.rows.values()] },
     row: (i) => (void version, list.rows.get(i)),
     need(from, to) {
       want = [from, to]
@@ -153,21 +155,32 @@ export function longList<T>(key: () => string | null): LongList<T> {
   }
 }
 
-// What is chosen in a list: kept for Back and for a reload, not for another filter.
+// What is chosen in a list: kept for Back and for a reload, not for another filter. `everything`: all that
+// match, seen or not.
 export function selection(name: string) {
   const kept = recall(name)
   const chosen = new SvelteSet<string>(Array.isArray(kept) ? (kept as string[]) : [])
+  let everything = $state(recall(name + ' all') === true)
   const keep = () => remember(name, [...chosen].slice(0, 1000))
+  const all = (on: boolean) => {
+    if (everything === on) return
+    everything = on
+    remember(name + ' all', on)
+  }
   return {
     get size() { return chosen.size },
     get all() { return [...chosen] },
-    has: (id: string) => chosen.has(id),
+    get everything() { return everything },
+    has: (id: string) => everything || chosen.has(id),
     set(id: string, on: boolean) {
+      all(false)
       if (on) chosen.add(id)
       else chosen.delete(id)
       keep()
     },
+    chooseEverything: () => all(true),
     clear() {
+      all(false)
       chosen.clear()
       keep()
     },

@@ -5,6 +5,8 @@ export const cove = '/api/cove/v1'
 const name = encodeURIComponent
 export const repoPath = (project: string, repo: string) => `${harbor}/projects/${name(project)}/repositories/${name(name(repo))}`
 export const artifactPath = (project: string, repo: string, rest: string) => `${cove}/projects/${name(project)}/repositories/${name(name(repo))}/${rest}`
+// What the caller may in a project; 0: in the system.
+export const rightsPath = (project: number) => `${harbor}/users/current/permissions?scope=${project ? `/project/${project}` : '/system'}&relative=true`
 
 // What a list begins with: `find` are its conditions, all of which must hold.
 const list = (path: string, sort: string, find: string[]) => `${path}?sort=${sort}` + (find.length ? `&q=${name(find.join(','))}` : '')
@@ -18,5 +20,7 @@ export const repositoryList = (project: string, q: URLSearchParams) =>
   list(`${cove}/projects/${name(project)}/repositories`, q.get('sort') || 'name', q.get('filter') ? [`name=~${q.get('filter')}`] : [])
 export const tagList = (project: string, repo: string, q: URLSearchParams) =>
   list(artifactPath(project, repo, 'tags'), q.get('sort') || '-push_time', q.get('filter') ? [`name=~${q.get('filter')}`] : [])
+export const artifactList = (project: string, repo: string, q: URLSearchParams) =>
+  list(artifactPath(project, repo, 'artifacts'), q.get('sort') || '-push_time', []) + (q.get('filter') ? `&tag=${name(q.get('filter')!)}` : '')
 export const LIST_PAGE = 100
 export const listPage = (of: string, cursor = '', page = 1) => `${of}&page_size=${LIST_PAGE}&cursor=${name(cursor)}${page > 1 ? `&page=${page}` : ''}`

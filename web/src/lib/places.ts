@@ -3,7 +3,7 @@
 import { harbor } from './api'
 import type { Key } from './i18n'
 import type { IconName } from './icons'
-import type { User } from './types'
+import { session } from './session.svelte'
 
 export interface Place {
   href: string
@@ -14,22 +14,20 @@ export interface Place {
   goes?: Key // what the sheet of keys says of it
   admin?: boolean // stands under Administration
   do?: boolean // an action: in the palette alone
-  may?: (user: User) => boolean
+  may?: string // the right that it takes, resource:action
   count?: string // a list whose total the menu shows
 }
-
-const sysadmin = (user: User) => user.sysadmin_flag
 
 export const places: Place[] = [
   { href: '/', icon: 'gauge', word: 'shell.cache', go: 'c', goes: 'key.cache' },
   { href: '/projects', icon: 'box', word: 'common.projects', go: 'p', goes: 'key.projects', count: `${harbor}/projects` },
-  { href: '/upstreams', icon: 'globe', word: 'shell.upstreams', go: 'u', goes: 'key.upstreams', may: sysadmin, count: `${harbor}/registries` },
+  { href: '/upstreams', icon: 'globe', word: 'shell.upstreams', go: 'u', goes: 'key.upstreams', may: 'registry:list', count: `${harbor}/registries` },
   { href: '/connect', icon: 'plug', word: 'shell.connect', short: 'shell.connect_short' },
-  { href: '/storage', icon: 'disks', word: 'storage.title', go: 's', goes: 'key.storage', admin: true, may: sysadmin },
-  { href: '/jobs', icon: 'tasks', word: 'job.title', go: 'j', goes: 'key.jobs', admin: true, may: sysadmin },
-  { href: '/settings', icon: 'gear', word: 'settings.title', admin: true, may: sysadmin },
+  { href: '/storage', icon: 'disks', word: 'storage.title', go: 's', goes: 'key.storage', admin: true, may: 'system-volumes:read' },
+  { href: '/jobs', icon: 'tasks', word: 'job.title', go: 'j', goes: 'key.jobs', admin: true, may: 'jobservice-monitor:list' },
+  { href: '/settings', icon: 'gear', word: 'settings.title', admin: true, may: 'configuration:read' },
   { href: '/profile', icon: 'person', word: 'user.profile', do: true },
-  { href: '/new', icon: 'plus', word: 'common.new_proxy', do: true, may: sysadmin },
+  { href: '/new', icon: 'plus', word: 'common.new_proxy', do: true, may: 'registry:create' },
 ]
 
-export const placesOf = (user: User) => places.filter((p) => p.may?.(user) ?? true)
+export const myPlaces = () => places.filter((p) => !p.may || session.system.has(p.may))

@@ -1,9 +1,11 @@
 import { Failure, call, get, harbor, login, whenExpired } from './api'
 import { whenBack } from './reach.svelte'
+import { rightsPath } from './paths'
 import type { User } from './types'
 
-export const session = $state<{ user: User | null; known: boolean; expired: boolean; error: Failure | null }>({
+export const session = $state<{ user: User | null; system: ReadonlySet<string>; known: boolean; expired: boolean; error: Failure | null }>({
   user: null,
+  system: new Set(), // what the caller may outside of projects
   known: false,
   expired: false,
   error: null,
@@ -17,6 +19,13 @@ export function keeps(how: { forget: () => void; refresh: () => void }) {
   refresh = how.refresh
 }
 // Whether somebody was signed in the last time: start.ts then asks for the page's data at once.
+function noted(): boolean {
+  try {
+    return Boolean(localStorage.getItem('known'))
+  } catch {
+    return false
+  }
+}
 function note(known: boolean) {
   try {
     if (known) localStorage.setItem('known', '1')
@@ -28,9 +37,11 @@ function note(known: boolean) {
 
 export async function whoAmI() {
   session.error = null
+  const early = noted() ? rightsIn(0) : undefined // of nobody there is nothing to ask
   try {
     const { data } = await get<User>(harbor + '/users/current', { quiet: true })
     if (session.user?.user_id !== data.user_id) forget() // another person sees nothing of the one before
+    session.system = await (early ?? rightsIn(0))
     session.user = data
     session.expired = false
     note(true)
@@ -63,25 +74,27 @@ whenExpired(() => {
   if (session.user) session.expired = true
 })
 
-// What the caller may in a project (0: in the system): asked once, kept. The server decides; this only hides what it
-// would refuse.
+// May the caller do this outside of projects?
+export const can = (resource: string, action: string) => session.system.has(`${resource}:${action}`)
+
+// What the caller may in a project (0: in the system): asked once, kept. The server decides; this only hides
+// what it would refuse. Who has rights in the system has all of them in every project.
 const rights = new Map<number, Promise<Set<string>>>()
 class Everything extends Set<string> {
   override has() { return true }
 }
 export function rightsIn(projectId: number): Promise<Set<string>> {
-  if (session.user?.sysadmin_flag) return Promise.resolve(new Everything())
   let known = rights.get(projectId)
   if (!known) {
-    known = get<{ resource: string; action: string }[]>(
-      `${harbor}/users/current/permissions?scope=${projectId ? `/project/${projectId}` : '/system'}&relative=true`,
-    ).then(
-      (r) => new Set(r.data.map((p) => `${p.resource === '.' ? 'project' : p.resource}:${p.action}`)),
-      () => {
-        rights.delete(projectId)
-        return new Set<string>()
-      },
-    )
+    const asked = async () => {
+      if (projectId && (await rightsIn(0)).size) return new Everything()
+      const { data } = await get<{ resource: string; action: string }[]>(rightsPath(projectId), { quiet: !projectId })
+      return new Set(data.map((p) => `${p.resource === '.' ? 'project' : p.resource}:${p.action}`))
+    }
+    known = asked().catch(() => {
+      rights.delete(projectId)
+      return new Set<string>()
+    })
     rights.set(projectId, known)
   }
   return known

@@ -1,0 +1,13 @@
+// Text into the clipboard; plain HTTP has no clipboard API.
+export async function clip(text: string) {
+  try {
+    await navigator.clipboard.writeText(text)
+  } catch {
+    const box = document.createElement('textarea')
+    box.value = text
+    document.body.append(box)
+    box.select()
+    document.execCommand('copy')
+    box.remove()
+  }
+}
