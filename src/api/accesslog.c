@@ -61,6 +61,7 @@ void accesslog_attach(struct call *r)
     if (!rec) /* out of memory: a line less, never a request less */
         return;
     rec->line.max = 16384;
+    buf_reserve(&rec->line, 512); /* what most lines need, in one piece */
     rec->started_ms = r->http->started_ms;
     rec->done = r->reply.done;
     rec->done_arg = r->reply.done_arg;

@@ -24,6 +24,7 @@ char *buf_reserve(struct buf *b, size_t n)
         size_t cap = b->cap ? b->cap : 256;
         while (cap - b->n < n)
             cap *= 2;
+        cap = size_min(cap, max); /* so that what fits into cap fits under the cap */
         char *p = realloc(b->p, cap);
         if (!p) {
             heap_refuse();
@@ -40,7 +41,7 @@ bool buf_add(struct buf *b, const void *p, size_t n)
 {
     if (n == 0)
         return !b->full;
-    char *at = buf_reserve(b, n);
+    char *at = n <= b->cap - b->n && !b->full ? b->p + b->n : buf_reserve(b, n);
     if (!at)
         return false;
     memcpy(at, p, n);
@@ -55,7 +56,23 @@ bool buf_str(struct buf *b, struct str s)
 
 bool buf_char(struct buf *b, char c)
 {
-    return buf_add(b, &c, 1);
+    if (b->n == b->cap || b->full)
+        return buf_add(b, &c, 1);
+    b->p[b->n++] = c;
+    return true;
+}
+
+bool buf_i64(struct buf *b, int64_t v)
+{
+    char text[20];
+    size_t at = sizeof text;
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    do
+        text[--at] = (char)('0' + left % 10);
+    while (left /= 10);
+    if (v < 0)
+        text[--at] = '-';
+    return buf_add(b, text + at, sizeof text - at);
 }
 
 bool buf_fmt(struct buf *b, const char *fmt, ...)

@@ -16,6 +16,7 @@ void buf_release(struct buf *b);
 bool buf_add(struct buf *b, const void *p, size_t n);
 bool buf_str(struct buf *b, struct str s);
 bool buf_char(struct buf *b, char c);
+bool buf_i64(struct buf *b, int64_t v); /* decimal */
 bool buf_fmt(struct buf *b, const char *fmt, ...) PRINTF(2, 3);
 /* Room for n more bytes; NULL past the cap. The caller adds what it wrote to b->n. */
 char *buf_reserve(struct buf *b, size_t n);

@@ -167,11 +167,15 @@ void put_close(struct json_out *j, char bracket)
     j->comma = true;
 }
 
-/* How many characters stand for themselves before the first that does not; mostly all. */
+/* Characters that stand for themselves. */
+static const bool plain_char[256] = {
+    [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... '~'] = true};
+
+/* How many of them come before the first other one; mostly all. */
 static size_t plain_run(struct str s)
 {
     size_t i = 0;
-    while (i < s.n && s.p[i] >= 0x20 && s.p[i] < 0x7f && s.p[i] != '"' && s.p[i] != '\\')
+    while (i < s.n && plain_char[(unsigned char)s.p[i]])
         i++;
     return i;
 }
@@ -181,6 +185,10 @@ static void quoted(struct buf *out, struct str s)
     buf_char(out, '"');
     size_t plain = plain_run(s);
     buf_add(out, s.p, plain);
+    if (plain == s.n) {
+        buf_char(out, '"');
+        return;
+    }
     s = str_sub(s, plain, s.n);
     bool clean = utf8_valid(s);
     for (size_t i = 0; i < s.n; i++) {
@@ -214,7 +222,7 @@ void put_str(struct json_out *j, struct str s)
 void put_i64(struct json_out *j, int64_t v)
 {
     comma(j);
-    buf_fmt(j->out, "%lld", (long long)v);
+    buf_i64(j->out, v);
 }
 
 void put_bool(struct json_out *j, bool v)

@@ -17,6 +17,9 @@ static const bool token[256] = {
     ['`'] = true,         ['|'] = true,         ['~'] = true,
 };
 
+/* What a header value may hold. */
+static const bool visible[256] = {['\t'] = true, [' ' ... '~'] = true, [0x80 ... 0xff] = true};
+
 static bool is_token(char c)
 {
     return token[(unsigned char)c];
@@ -187,7 +190,7 @@ static bool parse_header(struct str line, struct seen *seen, struct head *h,
         return bad(error, 400, "malformed header name");
     struct str name = str_sub(line, 0, i), raw = str_sub(line, i + 1, line.n);
     for (size_t k = 0; k < raw.n; k++)
-        if (((unsigned char)raw.p[k] < 32 && raw.p[k] != '\t') || raw.p[k] == 127)
+        if (!visible[(unsigned char)raw.p[k]])
             return bad(error, 400, "control character in a header value");
     while (raw.n && (*raw.p == ' ' || *raw.p == '\t'))
         raw = str_sub(raw, 1, raw.n);

@@ -52,7 +52,6 @@ enum err http_query(struct ctx *c, const struct http_request *r, const char *nam
 void reply_header(struct reply *p, struct str name, struct str value)
 {
     assert(p->header_count < REPLY_HEADERS_MAX && name.n);
-    for (size_t i = 0; i < value.n; i++)
-        assert(value.p[i] != '\r' && value.p[i] != '\n' && value.p[i] != 0);
+    assert(str_find(value, '\r') < 0 && str_find(value, '\n') < 0 && str_find(value, 0) < 0);
     p->headers[p->header_count++] = (struct header){name, value};
 }

@@ -41,6 +41,23 @@ static void growing(void **state)
     arena_release(&a);
 }
 
+static void numbers(void **state)
+{
+    (void)state;
+    CLEANUP(buf_release) struct buf b = {.max = 64};
+    const int64_t v[] = {0, 9, 10, -1, 1234567890123, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < COUNT(v); i++) {
+        char want[32];
+        snprintf(want, sizeof want, "%lld", (long long)v[i]);
+        b.n = 0;
+        assert_true(buf_i64(&b, v[i]));
+        check_str(buf_view(&b), want);
+    }
+    b.n = 60;
+    assert_false(buf_i64(&b, 12345));
+    assert_int_equal(b.n, 60);
+}
+
 static void arena_budget(void **state)
 {
     (void)state;
@@ -82,10 +99,8 @@ static void arena_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(caps),
-        cmocka_unit_test(growing),
-        cmocka_unit_test(arena_budget),
-        cmocka_unit_test(arena_memory),
+        cmocka_unit_test(caps),         cmocka_unit_test(growing),      cmocka_unit_test(numbers),
+        cmocka_unit_test(arena_budget), cmocka_unit_test(arena_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
