@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -76,6 +77,12 @@ int64_t conn_send(struct connection *conn, const void *p, size_t n, bool more, s
         if (errno != EINTR)
             return errno == EAGAIN ? CONN_AGAIN : CONN_ERROR;
     }
+}
+
+void conn_cork(const struct connection *conn, bool on)
+{
+    int value = on;
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value);
 }
 
 /* Polls; false when the descriptor is beyond hope. Adds the time to flow. */

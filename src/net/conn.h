@@ -103,6 +103,9 @@ bool conn_write(struct connection *conn, const void *p, size_t n, bool more);
 /* One send that does not block: bytes, CONN_ERROR, or CONN_AGAIN with the poll event in *want_out;
    then the next one must begin with the same bytes. */
 int64_t conn_send(struct connection *conn, const void *p, size_t n, bool more, short *want_out);
+/* Until it is off again only segments of full size leave: OpenSSL sends each record of 16 KiB by
+   itself. What waits is gone when it is off. */
+void conn_cork(const struct connection *conn, bool on);
 /* One sendfile that does not block: bytes, 0 = the file is shorter, CONN_ERROR, CONN_AGAIN. */
 int64_t conn_sendfile(struct connection *conn, int fd, int64_t *offset, int64_t end);
 /* Starts a window of the minimum rate; true at its end when enough was acknowledged. Any thread

@@ -12,6 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* 128 bits first, as Go's servers and clients have it: ten rounds instead of fourteen. Who puts
+   ChaCha20 first has no AES in hardware and gets it. */
+static const char suites[] =
+    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
+
 struct tls {
     pthread_mutex_t lock;
     SSL_CTX *context;
@@ -40,7 +45,9 @@ static enum err build(struct ctx *c, const char *cert_path, const char *key_path
         return tls_fail(c, "cannot start", "");
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF);
+                                     SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_ciphersuites(context, suites);
     SSL_CTX_set_num_tickets(context, 0);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
