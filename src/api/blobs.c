@@ -57,6 +57,7 @@ static enum err narrow(struct call *r, struct pulled_blob *b, struct range_spec 
     } else if (b->filling && end < b->size) {
         reply_header(&r->reply, S("Cove-Verified"), S("no"));
     }
+    b->body.bytes = str_sub(b->body.bytes, (size_t)from, (size_t)(end - from));
     b->body.offset = from;
     b->body.end = end;
     reply_header(&r->reply, S("Content-Range"), content_range(&r->c->mem, from, end, b->size));

@@ -336,13 +336,14 @@ static enum err fs_read(struct ctx *c, void *place, struct str key, int *fd_out,
         return fail(c, E_UNAVAILABLE, "bad object key");
     const char *path = str_c(&c->mem, key);
     CLEANUP(fd_done) int fd = openat(fs->dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
+    struct stat st = {0};
+    if (fd < 0 || (size_out && fstat(fd, &st) != 0)) {
         int e = errno;
         log_error("blob", "object %s cannot be opened: errno %d", path, e);
         return fail(c, E_UNAVAILABLE, e == ENOENT ? "the object is missing" : "open failed");
     }
-    *size_out = st.st_size;
+    if (size_out)
+        *size_out = st.st_size;
     *fd_out = fd_take(&fd);
     return E_OK;
 }

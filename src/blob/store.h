@@ -51,7 +51,8 @@ void store_close(struct store_file *f); /* NULL is fine */
  * its end; so what was begun in another life of the machine is begun again.
  */
 bool store_doubts(const struct store *s, struct timestamp begun);
-/* Opens for reading; the caller owns *fd_out. E_UNAVAILABLE when the object of a row is missing. */
+/* Opens for reading; the caller owns *fd_out. E_UNAVAILABLE when the object of a row is missing.
+   size_out may be NULL. */
 enum err store_read(struct ctx *c, struct str key, int *fd_out, int64_t *size_out);
 enum err store_delete(struct ctx *c, struct str key); /* missing = done */
 /* Makes earlier deletes durable. Before the last row that knows a key is dropped: a power cut must

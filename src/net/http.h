@@ -78,6 +78,8 @@ struct source {
     void *wake_arg;
 };
 
+#define SMALL_BODY ((int64_t)16 << 10) /* up to here it leaves together with its head */
+
 enum body_kind { BODY_NONE, BODY_BYTES, BODY_FILE, BODY_SOURCE };
 
 struct body {

@@ -23,7 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ONE_SEND ((size_t)16 << 10) /* bodies up to here leave together with their head */
 #define COPY_SIZE ((size_t)64 << 10)
 #define PIECE ((int64_t)1 << 20)
 #define TURN ((int64_t)8 << 20)       /* a fast reader gives the thread back after so much */
@@ -95,7 +94,11 @@ static struct str date_line(void)
 static void put_head(struct buf *b, const struct connection *conn, const struct reply *p,
                      int64_t length)
 {
-    buf_fmt(b, "HTTP/1.1 %d %s\r\n", p->status, reason(p->status));
+    buf_str(b, S("HTTP/1.1 "));
+    buf_i64(b, p->status);
+    buf_char(b, ' ');
+    buf_str(b, str_of(reason(p->status)));
+    buf_str(b, S("\r\n"));
     buf_str(b, date_line());
     for (size_t i = 0; i < p->header_count; i++) {
         buf_str(b, p->headers[i].name);
@@ -103,10 +106,13 @@ static void put_head(struct buf *b, const struct connection *conn, const struct 
         buf_str(b, p->headers[i].value);
         buf_add(b, "\r\n", 2);
     }
-    if (conn->out.chunked)
+    if (conn->out.chunked) {
         buf_str(b, S("Transfer-Encoding: chunked\r\n"));
-    else if (length >= 0)
-        buf_fmt(b, "Content-Length: %lld\r\n", (long long)length);
+    } else if (length >= 0) {
+        buf_str(b, S("Content-Length: "));
+        buf_i64(b, length);
+        buf_str(b, S("\r\n"));
+    }
     if (conn->close)
         buf_str(b, S("Connection: close\r\n"));
     else if (conn->http10)
@@ -271,7 +277,7 @@ static void send_bytes(struct connection *conn, struct buf *b, struct str bytes,
 
 static void send_text(struct connection *conn, struct buf *b, struct str bytes)
 {
-    if (bytes.n > ONE_SEND) {
+    if (bytes.n > (size_t)SMALL_BODY) {
         send_bytes(conn, b, bytes, bytes.n);
     } else {
         buf_str(b, bytes);
@@ -292,7 +298,7 @@ static void send_file(struct connection *conn, struct buf *b)
     struct outgoing *o = &conn->out;
     assert(o->end >= o->offset);
     size_t n = (size_t)(o->end - o->offset);
-    if (n > ONE_SEND)
+    if (n > (size_t)SMALL_BODY)
         send_head(conn, b, true);
     else if (take_small_file(o, b))
         send_bytes(conn, b, NO_STR, n);
@@ -487,7 +493,11 @@ static enum sent go_on(struct connection *conn, char **copy)
 enum sent send_continue(struct connection *conn)
 {
     char *copy = NULL;
+    if (conn->ssl)
+        conn_cork(conn, true);
     enum sent sent = go_on(conn, &copy);
+    if (conn->ssl)
+        conn_cork(conn, false);
     free(copy);
     if (sent == SENT_LOST)
         conn->reset = true;
