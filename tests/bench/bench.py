@@ -22,7 +22,7 @@ import tempfile
 import time
 
 import plots
-from servers import PASSWORD, ROOT, Database, Server
+from servers import PASSWORD, ROOT, Bare, Database, Server
 from upstream import MANIFEST, MIB, Upstream, sha
 
 BASIC = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
@@ -304,6 +304,19 @@ class Bench:
         return {f"push, {kind}": push, f"pull, {kind}": statistics.median(p[0] for p in pulls),
                 f"wall: push, {kind}": push_wall, f"wall: pull, {kind}": statistics.median(p[1] for p in pulls)}
 
+    def bare(self):
+        """The same file sent by a process that does nothing but one sendfile a pull."""
+        big, gib, pulls = self.big_file(), self.big / (1024 * MIB), []
+        bare = Bare(big)
+        try:
+            for _ in range(6):
+                before = bare.cpu()
+                subprocess.run(["curl", "-s", "-o", "/dev/null", bare.url], check=True)
+                pulls.append((bare.cpu() - before) / gib)
+        finally:
+            bare.stop()
+        return {"pull, plain: a bare sendfile instead": {"cove": statistics.median(pulls[1:])}}
+
     def images(self, server):
         count, clients = (60, 4) if self.quick else (200, 4)
 
@@ -416,7 +429,7 @@ class Bench:
         print(f"{'':46} {'':16}" + "".join(f"{k:>12}" for k in WITH_PG))
         parts = {
             "small": lambda: self.take(self.small, kinds=WITH_PG),
-            "bulk": lambda: self.take(self.bulk),
+            "bulk": lambda: [self.take(self.bulk), *(self.row(*r) for r in self.bare().items())],
             "tls": lambda: self.take(self.bulk, tls=True),
             "images": lambda: self.take(self.images, kinds=WITH_PG),
             "tags": lambda: self.take(self.tags, kinds=WITH_PG),

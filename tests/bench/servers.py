@@ -87,6 +87,41 @@ class Database:
         self.run("pg_ctl", "-D", self.folder / "db", "-m", "immediate", "stop")
 
 
+class Bare:
+    """A process that sends one file to whoever connects by one blocking sendfile each, with nothing around it:
+    what a plain pull costs the kernel."""
+
+    def __init__(self, path):
+        self.path, self.listener = path, socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self.serve()
+            finally:
+                os._exit(1)
+
+    def serve(self):
+        size = os.path.getsize(self.path)
+        while True:
+            c = self.listener.accept()[0]
+            c.recv(65536)
+            c.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size)
+            with open(self.path, "rb") as f:
+                sent = 0
+                while sent < size:
+                    sent += os.sendfile(c.fileno(), f.fileno(), sent, size - sent)
+            c.close()
+
+    def cpu(self):
+        return cpu_of(self.pid)
+
+    def stop(self):
+        self.listener.close()
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
 class Server:
     """A started server. name, port, tls; cpu(), rss(), connect(), stop()."""
     database = None  # for kind "pg"
