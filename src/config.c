@@ -63,7 +63,8 @@ static const char *const cidr_lists[] = {"mirror.allow", "forwarded.from", "outb
 static const char *const reloadable[] = {
     "mirror.allow",     "mirror.hosts",      "log.level",      "log.access",
     "proxy.offline",    "proxy.range",       "proxy.window_s", "proxy.budget_ms",
-    "proxy.free_floor", "proxy.quota_floor", "proxy.refresh",  "proxy.refresh_days"};
+    "proxy.free_floor", "proxy.quota_floor", "proxy.refresh",  "proxy.refresh_days",
+    "store.reserve"};
 
 struct reader {
     struct ctx *c;
@@ -152,6 +153,9 @@ static enum err check_text(struct reader *rd, const struct key *k, struct str te
     int64_t floor;
     if (strcmp(k->name, "proxy.free_floor") == 0 && !evict_floor(text, 0, &floor))
         return BAD(rd, "%s must be bytes such as 20GiB or a part such as 10%%, not \"%.*s\"",
+                   k->name, STR(text));
+    if (strcmp(k->name, "store.reserve") == 0 && !evict_reserve(text, 0, &floor))
+        return BAD(rd, "%s must be auto, bytes such as 20GiB or a part such as 2%%, not \"%.*s\"",
                    k->name, STR(text));
     struct cron cron;
     const char *wrong =

@@ -5,6 +5,7 @@
  */
 #include "api/authorize.h"
 #include "api/registry.h"
+#include "blob/store.h"
 #include "blob/upload.h"
 #include "meta/repository.h"
 #include "net/range.h"
@@ -13,6 +14,7 @@
 #include "rule/name.h"
 
 #define CHUNK ((size_t)128 << 10)
+#define ROOM_STEP (INT64_C(8) << 20) /* bytes between looks at the disk */
 
 /* Looked up beside the rights, in the dispatcher's read transaction, which ends here: bodies, files
    and commits come next. 0 = there is none yet. */
@@ -62,16 +64,26 @@ static enum err created(struct call *r, struct str digest)
     return reply_empty(r, 201);
 }
 
+/* What is too large for the disk is told before its first byte, and one of unknown length where it
+   becomes so. */
 static enum err copy_body(struct call *r, struct upload_session *s)
 {
+    int64_t length = r->http->content_length, since = 0;
     char *p = arena_try(&r->c->mem, CHUNK);
     if (!p)
         return fail(r->c, E_UNAVAILABLE, "no memory for the body");
+    if (length)
+        TRY(store_room(r->c, i64_max(0, length)));
     for (;;) {
         size_t n;
         TRY(http_body_read(r->c, r->http, p, CHUNK, &n));
         if (!n)
             return E_OK;
+        since += (int64_t)n;
+        if (length < 0 && since >= ROOM_STEP) {
+            TRY(store_room(r->c, since));
+            since = 0;
+        }
         TRY(upload_write(r->c, s, p, n));
     }
 }

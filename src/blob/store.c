@@ -14,6 +14,8 @@
 #include "blob/driver.h"
 #include "blob/reserve.h"
 #include "meta/store.h"
+#include "rule/evict.h"
+#include "rule/settings.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -265,6 +267,18 @@ enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out)
 {
     struct store *s = c->sv->store;
     return s->driver->space(c, s->place, free_out, total_out);
+}
+
+enum err store_room(struct ctx *c, int64_t n)
+{
+    int64_t space, total, reserve;
+    TRY(store_space(c, &space, &total));
+    if (!evict_reserve(c->sv->settings->store_reserve, total, &reserve))
+        reserve = 0; /* config.c refuses such a value */
+    if (reserve && space - reserve < n)
+        return fail(c, E_NO_SPACE, "no space left in the store: %lld bytes are free, %lld are kept",
+                    (long long)space, (long long)reserve);
+    return E_OK;
 }
 
 enum err store_walk(struct ctx *c, store_each *each, void *arg)

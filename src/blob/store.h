@@ -61,6 +61,8 @@ enum err store_delete_sync(struct ctx *c);
 enum err store_has(struct ctx *c, struct str key, bool *out);
 /* Free bytes of the file system, for limits and /readyz. */
 enum err store_space(struct ctx *c, int64_t *free_out, int64_t *total_out);
+/* E_NO_SPACE when n more bytes would leave less than store.reserve. */
+enum err store_room(struct ctx *c, int64_t n);
 /* Calls back with every key on disk, for fsck. */
 typedef enum err store_each(struct ctx *c, struct str key, int64_t size, void *arg);
 enum err store_walk(struct ctx *c, store_each *each, void *arg);

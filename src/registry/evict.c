@@ -283,12 +283,14 @@ enum err evict_project(struct ctx *c, int64_t project_id)
 /* Measures what is free and what must be. */
 static enum err measure(struct ctx *c, struct bound *b, int64_t *need)
 {
-    int64_t total;
+    int64_t total, reserve;
     TRY(store_space(c, &b->space, &total));
     if (!evict_floor(c->sv->settings->proxy_free_floor, total, &b->floor))
         b->floor = 0; /* config.c refuses such a value */
+    if (!evict_reserve(c->sv->settings->store_reserve, total, &reserve))
+        reserve = 0;
     if (b->size)
-        b->floor = i64_max(b->floor, EVICT_RESERVE);
+        b->floor = i64_max(b->floor, i64_max(EVICT_RESERVE, reserve));
     b->freed = 0;
     return missing(c, b, need);
 }

@@ -10,8 +10,8 @@
 
 #include "base/ctx.h"
 
-/* So much is left free for the database whatever proxy.free_floor says, before a blob is fetched
-   into the store. */
+/* So much is left free for the database whatever proxy.free_floor and store.reserve say, before a
+   blob is fetched into the store. */
 #define EVICT_RESERVE (INT64_C(16) << 20)
 
 /* Brings one project under its limit; E_OK when it is, or when nothing more may go. */

@@ -122,3 +122,11 @@ bool evict_floor(struct str text, int64_t total, int64_t *out)
         }
     return str_to_i64(text, &n) && n >= 0 && !__builtin_mul_overflow(n, unit, out);
 }
+
+bool evict_reserve(struct str text, int64_t total, int64_t *out)
+{
+    if (!str_eq(str_trim(text), S("auto")))
+        return evict_floor(text, total, out);
+    *out = i64_min(i64_max(INT64_C(1) << 30, total / 50), total / 16);
+    return true;
+}

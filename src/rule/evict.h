@@ -41,5 +41,8 @@ const char *evict_pins_check(struct str patterns);
 /* "", "0", bytes with or without KiB MiB GiB TiB, or "10%" of total: the least free space, bytes.
    False when it is none of these. */
 bool evict_floor(struct str text, int64_t total, int64_t *out);
+/* The same for store.reserve, which knows "auto" too: 1 GiB or 2 % of total, the larger, but of a
+   small file system a sixteenth at most. */
+bool evict_reserve(struct str text, int64_t total, int64_t *out);
 
 #endif

@@ -49,6 +49,8 @@
     X(I64, gc_grace_s, "gc.grace_s", "86400", "age before an unused blob may be deleted")          \
     X(I64, gc_interval_s, "gc.interval_s", "600", "pause between garbage collections; 0 = never")  \
     X(I64, gc_lease_s, "gc.lease_s", "86400", "time that a pushed blob waits for its manifest")    \
+    X(STR, store_reserve, "store.reserve", "auto",                                                 \
+      "free space that pushes and caches leave: bytes, percent or auto")                           \
     X(I64, scrub_rate, "scrub.rate", "20", "MiB a second that scrub reads; 0 = no limit")          \
     X(I64, scrub_interval_s, "scrub.interval_s", "2592000",                                        \
       "age of a blob's last proof at which it is hashed again; 0 = never")                         \

@@ -4,14 +4,16 @@ import glob
 import json
 import os
 import secrets
+import socket
 import sqlite3
 import subprocess
 import tempfile
 import threading
+from base64 import b64encode
 
 import pytest
 
-from conftest import binary, sha256
+from conftest import PASSWORD, binary, sha256
 from proxied import eventually
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -147,6 +149,39 @@ def test_full_disk_is_507(start):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
+def test_the_reserve_is_left_free(start):
+    """What does not fit is told before it is sent, or where it becomes too much; pulls go on."""
+    place = tempfile.mkdtemp(prefix="cove-reserve-")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", place],
+                      check=False).returncode:
+        pytest.skip("no mounts here")
+
+    def free():
+        room = os.statvfs(place)
+        return room.f_bavail * room.f_frsize
+    try:
+        server = start(COVE_DATA=os.path.join(place, "data"), COVE_STORE_RESERVE="48MiB")
+        kept = server.admin.push_image("library/a", "v1", layers=(secrets.token_bytes(10 << 20),))
+        url = "/v2/library/a/blobs/uploads/"
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
+            login = b64encode(f"admin:{PASSWORD}".encode()).decode()
+            s.sendall(f"POST {url}?digest={sha256(b'big')} HTTP/1.1\r\nHost: cove\r\nAuthorization: Basic {login}\r\n"
+                      f"Content-Length: {100 << 20}\r\n\r\n".encode())
+            assert s.recv(100).startswith(b"HTTP/1.1 507 ")  # before a byte of it was sent
+        location = server.admin.post(url).headers["Location"]
+        reply = server.admin.patch(location, (bytes(1 << 20) for _ in range(100)))
+        assert reply.status == 507 and "no space left" in reply.message, reply
+        assert free() >= 38 << 20, free()  # what has no length is looked at every 8 MiB
+        assert server.admin.delete(location).status == 204
+        server.admin.push_blob("library/a", secrets.token_bytes(1 << 20))
+        assert server.admin.get("/v2/library/a/manifests/v1").body == kept[1]
+        server.stop()
+    finally:
+        subprocess.run(["umount", "-l", place], check=False)
+        os.rmdir(place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
 def test_a_full_disk_is_emptied_by_deletes(start, postgres):
     """Somebody else took the last byte: the reserve lets the database write what gives room again,
     and is not for pushes."""
@@ -198,10 +233,10 @@ def test_commands_with_and_without_a_server(start):
     assert status == 0, said
     assert server.admin.get("/v2/").status == 401
     assert server.client("admin", "Another-Pass-1").get("/v2/").status == 200
-    socket = os.path.join(server.env["COVE_DATA"], "cove.sock")
-    assert os.stat(socket).st_mode & 0o777 == 0o600
+    control = os.path.join(server.env["COVE_DATA"], "cove.sock")
+    assert os.stat(control).st_mode & 0o777 == 0o600
     server.stop()
-    assert not os.path.exists(socket)
+    assert not os.path.exists(control)
     status, said = command(server, "fsck", "--full")
     assert status == 0 and "2 blobs, 1 manifests" in said, said
     status, said = command(server, "user", "list")

@@ -113,11 +113,38 @@ static void floors(void **state)
     }
 }
 
+static void reserves(void **state)
+{
+    (void)state;
+    const int64_t gib = INT64_C(1) << 30;
+    const struct {
+        const char *text;
+        int64_t total, want;
+    } rows[] = {
+        {"auto", 100 * gib, 2 * gib},
+        {"auto", 20 * gib, gib},
+        {"auto", 8 * gib, gib / 2}, /* a sixteenth */
+        {" auto ", 64 << 20, 4 << 20},
+        {"", gib, 0},
+        {"0", gib, 0},
+        {"10%", 1000, 100},
+        {"20GiB", gib, 20 * gib},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int64_t n = -1;
+        check(evict_reserve(str_of(rows[i].text), rows[i].total, &n) && n == rows[i].want,
+              "row %zu: %lld", i, (long long)n);
+    }
+    int64_t n;
+    assert_false(evict_reserve(S("automatic"), gib, &n));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(choices),
         cmocka_unit_test(pins),
+        cmocka_unit_test(reserves),
         cmocka_unit_test(floors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
