@@ -8,8 +8,10 @@
 #include "api/accesslog.h"
 #include "api/dispatch.h"
 #include "base/codec.h"
+#include "base/crypt.h"
 #include "base/heap.h"
 #include "meta/list.h"
+#include "net/range.h"
 #include "registry/access.h"
 #include "rule/settings.h"
 
@@ -164,8 +166,23 @@ enum err reply_now(struct call *r, int status)
     return E_OK;
 }
 
+/* Who asks again and again (a console that polls) hears 304 while nothing changed. /v2 has tags of
+   its own, and a page too. */
+static bool unchanged(struct call *r, struct str text)
+{
+    unsigned char sum[MAC_SIZE];
+    if (r->realm != REALM_API || r->http->method != HTTP_GET)
+        return false;
+    sha256(text, sum);
+    struct str tag = str_fmt(&r->c->mem, "\"%.*s\"", STR(hex_encode(&r->c->mem, sum, 16)));
+    reply_header(&r->reply, S("ETag"), tag);
+    return etag_listed(http_header(r->http, "If-None-Match"), tag);
+}
+
 enum err reply_text(struct call *r, int status, struct str content_type, struct str text)
 {
+    if (status == 200 && unchanged(r, text))
+        return reply_empty(r, 304);
     reply_header(&r->reply, S("Content-Type"), content_type);
     r->reply.body = (struct body){.kind = BODY_BYTES, .bytes = text, .fd = -1};
     return reply_now(r, status);

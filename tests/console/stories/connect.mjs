@@ -1,6 +1,6 @@
 // Connecting clients: one text for chosen caches, a script for all nodes, a robot made on the spot.
 import { readFileSync } from 'node:fs'
-import { check, signIn, url } from '../browser.mjs'
+import { check, heading, signIn, url } from '../browser.mjs'
 
 export async function connect_script(b) {
   await signIn(b)
@@ -44,4 +44,34 @@ export async function connect_robot(b) {
   await b.page.reload()
   await b.page.getByRole('button', { name: 'Make a robot' }).waitFor()
   check(!(await b.page.locator('body').innerText()).includes(secret), 'the secret is shown once')
+}
+
+// The palette finds an image by a part of its tag, and does what the page can do.
+export async function palette_images(b) {
+  await b.context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: url })
+  await signIn(b)
+  await b.page.goto(url + '/connect?project=hub')
+  await b.page.getByRole('button', { name: 'Copy the sign-in command' }).waitFor()
+  await b.page.keyboard.press('Control+k')
+  await b.page.keyboard.type('copy')
+  await b.page.getByRole('option', { name: 'Copy the sign-in command' }).waitFor()
+  await b.page.keyboard.press('Enter')
+  await b.page.getByRole('dialog').waitFor({ state: 'detached' })
+  check((await b.page.evaluate(() => navigator.clipboard.readText())).startsWith('docker login '), 'it is copied')
+  await b.page.keyboard.press('Control+k')
+  await b.page.keyboard.type('shop 1.27.3')
+  await b.page.getByRole('option', { name: 'team-07/web/shop:1.27.3' }).waitFor()
+  await b.audit('palette image')
+  await b.page.getByRole('option', { name: 'team-07/web/shop:1.27.3' }).click()
+  await b.page.waitForURL(/artifacts\/sha256/)
+  await b.page.getByRole('heading', { level: 1 }).getByText('1.27.3').waitFor()
+}
+
+// A poll that brings nothing new costs no data.
+export async function polls_are_304(b) {
+  await signIn(b, 'admin', undefined, '/jobs')
+  await heading(b, 'Jobs')
+  const quiet = await b.page.waitForResponse((r) => r.url().includes('/api/cove/v1/') && r.status() === 304, { timeout: 20000 })
+  const sent = await quiet.request().allHeaders()
+  check(sent['x-harbor-no-session-renewal'] === 'true' && sent['if-none-match'], 'a poll does not keep the session alive')
 }

@@ -76,17 +76,29 @@ const nextCursor = (reply: Answer) => {
 
 export let changed = 0 // when the console changed something last, ms: what was read before may be old
 
+// What was heard last, with its tag: a poll that hears 304 has it again, the same object.
+const heard = new Map<string, { tag: string; reply: Reply<unknown> }>()
+function hear<T>(path: string, tag: string | null, reply: Reply<T>): Reply<T> {
+  heard.delete(path)
+  if (tag) heard.set(path, { tag, reply })
+  if (heard.size > 30) heard.delete(heard.keys().next().value!)
+  return reply
+}
+
 export async function call<T>(method: string, path: string, o: Options = {}): Promise<Reply<T>> {
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (method !== 'GET') headers['X-Harbor-CSRF-Token'] = csrf
   if (o.body !== undefined) headers['Content-Type'] = 'application/json'
+  const before = o.poll && method === 'GET' ? heard.get(path) : undefined
   if (o.poll) headers['X-Harbor-No-Session-Renewal'] = 'true'
+  if (before) headers['If-None-Match'] = before.tag
   const reply = await send(path, {
     method,
     headers,
     signal: o.signal ?? null,
     body: o.body === undefined ? null : JSON.stringify(o.body),
   })
+  if (before && reply.status === 304) return before.reply as Reply<T>
   if (!reply.ok) {
     if (reply.status === 401 && !o.quiet) onExpired()
     throw await failure(reply)
@@ -94,12 +106,13 @@ export async function call<T>(method: string, path: string, o: Options = {}): Pr
   if (method !== 'GET') changed = Date.now()
   const text = await reply.text()
   const json = reply.headers.get('Content-Type')?.includes('json') && text
-  return {
+  const whole: Reply<T> = {
     data: (json ? JSON.parse(text) : text) as T,
     total: Number(reply.headers.get('X-Total-Count') ?? 0),
     more: reply.headers.has('X-Total-Is-Limit'),
     next: nextCursor(reply),
   }
+  return method === 'GET' && json ? hear(path, reply.headers.get('ETag'), whole) : whole
 }
 
 export const get = <T>(path: string, o: Options = {}) => call<T>('GET', path, o)

@@ -39,7 +39,7 @@ export function tokens(text: string): { key: boolean; text: string }[] {
 // A file for the person, made here.
 export function download(name: string, text: string) {
   const a = document.createElement('a')
-  a.href = URL.createObjectURL(new Blob([text], { type: 'text/x-shellscript' }))
+  a.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
   a.download = name
   a.click()
   setTimeout(() => URL.revokeObjectURL(a.href), 1000)
