@@ -29,7 +29,8 @@ export function check(ok, what) {
 
 // `at`: the server under another name, with the switches in `args` that lead there.
 export async function open({ width = 1280, height = 860, theme = 'light', at = url, args = [] } = {}) {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', ...args] })
+  const shared = process.env.BROWSER && !args.length // the one that all stories of a module use: chromium.mjs
+  const browser = shared ? await chromium.connect(process.env.BROWSER) : await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', ...args] })
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: shots ? 1.5 : 1 })
   const page = await context.newPage()
   page.setDefaultTimeout(10000)
@@ -44,17 +45,28 @@ export async function open({ width = 1280, height = 860, theme = 'light', at = u
     if (!tolerated.some((t) => m.text().includes(t.startsWith('net::') ? t : `status of ${t}`))) wrong.push(m.text())
   })
   page.on('pageerror', (e) => wrong.push(String(e)))
+  const under = new Set() // requests without an answer
+  for (const end of ['requestfinished', 'requestfailed']) page.on(end, (r) => under.delete(r))
   page.on('request', (r) => {
+    if (!r.isNavigationRequest()) under.add(r)
     if (!r.url().startsWith(at + '/') && !r.url().startsWith('blob:' + at) && r.url() !== 'about:blank') wrong.push('off-origin: ' + r.url())
   })
 
+  // The second theme has the same page in other colours: only the rules about colours can say something new.
   const audit = async (what) => {
-    await page.waitForTimeout(160) // transitions
     for (const scheme of ['light', 'dark']) {
-      await page.evaluate((t) => (document.documentElement.dataset.theme = t), scheme)
-      await page.evaluate(axe + ';undefined').catch(() => {})
-      const result = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }))
-      for (const v of result.violations) wrong.push(`axe, ${what}, ${scheme}: ${v.id}: ${v.nodes.map((n) => n.html + ' ' + (n.any[0]?.message ?? '')).slice(0, 3).join(' | ').slice(0, 500)}`)
+      await page.evaluate(async (t) => {
+        document.documentElement.dataset.theme = t
+        await new Promise(requestAnimationFrame)
+        const moving = document.getAnimations().filter((a) => Number.isFinite(a.effect.getComputedTiming().endTime))
+        await Promise.race([Promise.allSettled(moving.map((a) => a.finished)), new Promise((done) => setTimeout(done, 1000))])
+      }, scheme)
+      if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(axe + ';undefined')
+      const found = await page.evaluate((colours) => window.axe.run(document, {
+        runOnly: colours ? { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } : { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] },
+        resultTypes: ['violations'], preload: false,
+      }).then((r) => r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html + ' ' + (n.any[0]?.message ?? '')).slice(0, 3).join(' | ').slice(0, 500)}`)), scheme === 'dark')
+      for (const v of found) wrong.push(`axe, ${what}, ${scheme}: ${v}`)
       if (shots) {
         mkdirSync(shots, { recursive: true })
         await page.screenshot({ path: `${shots}${what.replaceAll(' ', '-')}-${scheme}.png`, fullPage: !/^(dialog|long)/.test(what) })
@@ -64,10 +76,11 @@ export async function open({ width = 1280, height = 860, theme = 'light', at = u
   }
   const close = async () => {
     wrong.push(...(await page.evaluate(() => window.violations ?? [])))
+    await context.close()
     await browser.close()
     check(!wrong.length, wrong.join('\n'))
   }
-  return { page, context, at, audit, close, tolerate: (...codes) => (tolerated = codes.map(String)) }
+  return { page, context, at, under, audit, close, tolerate: (...codes) => (tolerated = codes.map(String)) }
 }
 
 export async function signIn(b, name = 'admin', password = process.env.ADMIN_PASSWORD, path = '/') {
@@ -115,9 +128,13 @@ export async function everyPage() {
   }
 }
 
+// The page has its heading, nothing is asked for and nothing is a skeleton any more.
 export async function settled(b) {
   await b.page.getByRole('heading', { level: 1 }).first().waitFor()
-  await b.page.waitForLoadState('networkidle')
+  const until = Date.now() + 10000
+  for (let still = 0; still < 3 && Date.now() < until; still = b.under.size ? 0 : still + 1)
+    await b.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20))))
+  await b.page.locator('main .wait').first().waitFor({ state: 'detached' })
 }
 
 export const heading = (b, name) => b.page.getByRole('heading', { level: 1, name }).waitFor()

@@ -28,14 +28,14 @@ def stories(*files, folder=""):
 
 
 class Stage:
-    def __init__(self, server, up):
-        self.server, self.up = server, up
+    def __init__(self, server, up, browser=""):
+        self.server, self.up, self.browser = server, up, browser
 
     def play(self, file, story, timeout=120, **more):
         """Runs one story; `more` goes to it as environment variables."""
         env = {**os.environ, "COVE_URL": f"http://127.0.0.1:{self.server.port}",
                "UPSTREAM": self.up.url, "ADMIN_PASSWORD": self.server.env["COVE_ADMIN_PASSWORD"],
-               "USER_PASSWORD": USER, "CHROMIUM": chromium(), **more}
+               "USER_PASSWORD": USER, "CHROMIUM": chromium(), "BROWSER": self.browser, **more}
         done = subprocess.run(["node", HERE / "run.mjs", file, story], env=env,
                               capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -45,6 +45,17 @@ class Stage:
 
 def chromium():
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextlib.contextmanager
+def one_browser():
+    """The address of a chromium that all stories of a module share."""
+    with subprocess.Popen(["node", HERE / "chromium.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          text=True, env={**os.environ, "CHROMIUM": chromium()}) as process:
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
 
 
 def has_console(server):
@@ -67,7 +78,8 @@ def stage(postgres, seed=None, **settings):
             fill(server, up)
             if seed:
                 seed(server, up)
-            yield Stage(server, up)
+            with one_browser() as browser:
+                yield Stage(server, up, browser)
             server.stop()
         finally:
             server.remove()

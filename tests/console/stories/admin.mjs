@@ -91,16 +91,3 @@ export async function password(b) {
   await fill('Another-word-2', process.env.USER_PASSWORD, process.env.USER_PASSWORD)
   await b.page.getByText('The password is changed').waitFor()
 }
-
-export async function phone_admin(b) {
-  await signIn(b)
-  for (const path of ['/storage', '/jobs', '/settings', '/profile']) {
-    await b.page.goto(url + path)
-    await b.page.getByRole('heading', { level: 1 }).waitFor()
-    await b.page.waitForLoadState('networkidle')
-    const over = await b.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-    check(over <= 0, `${path} is ${over} px too wide`)
-    await b.audit('phone' + path.replace('/', ' '))
-  }
-}
-phone_admin.view = { width: 390, height: 844 }
