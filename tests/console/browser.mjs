@@ -33,7 +33,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', at = u
   const browser = shared ? await chromium.connect(process.env.BROWSER) : await chromium.launch({ executablePath: process.env.CHROMIUM, args: ['--no-sandbox', ...args] })
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, deviceScaleFactor: shots ? 1.5 : 1 })
   const page = await context.newPage()
-  page.setDefaultTimeout(10000)
+  page.setDefaultTimeout(30000)
   const wrong = []
   let tolerated = [] // statuses and net:: errors that the story provokes: the browser logs each
   await page.addInitScript(() => {
@@ -85,7 +85,7 @@ export async function open({ width = 1280, height = 860, theme = 'light', at = u
 
 export async function signIn(b, name = 'admin', password = process.env.ADMIN_PASSWORD, path = '/') {
   b.tolerate(401)
-  await b.page.goto(b.at + path)
+  await b.page.goto((b.at ?? url) + path)
   await b.page.getByLabel('User name').fill(name)
   await b.page.getByLabel('Password').fill(password)
   await b.page.getByRole('button', { name: 'Sign in' }).click()
@@ -131,7 +131,7 @@ export async function everyPage() {
 // The page has its heading, nothing is asked for and nothing is a skeleton any more.
 export async function settled(b) {
   await b.page.getByRole('heading', { level: 1 }).first().waitFor()
-  const until = Date.now() + 10000
+  const until = Date.now() + 30000
   for (let still = 0; still < 3 && Date.now() < until; still = b.under.size ? 0 : still + 1)
     await b.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20))))
   await b.page.locator('main .wait').first().waitFor({ state: 'detached' })
