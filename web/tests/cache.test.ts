@@ -4,7 +4,7 @@ import { advice, deltas, quotaOf, scarcest, time, users, warnings, type Consumer
 
 const none = { from: null, to: null, requests: 0, served: 0, hits: 0, revalidated: 0, misses: 0, stale: 0, coalesced: 0, refused: 0, bytes_saved: 0, pulls_saved: 0, pulls_counted: 0, upstream_requests: 0, upstream_bytes: 0, upstream_errors: 0, unreachable: 0, timeouts: 0, broken: 0, limited: 0, answer_median_us: -1, answer_p95_us: -1, upstream_median_us: -1, upstream_p95_us: -1 } satisfies Period
 const line = (remaining: number, credential = 'anonymous') => ({ credential, limit: 200, remaining, window_s: 21600, floor: 20, seen_at: '2026-11-24T12:00:00Z' })
-const up = (more: Partial<UpstreamRow> = {}): UpstreamRow => ({ id: 1, name: 'Docker Hub', type: 'docker-hub', url: '', state: 'open', quota: [line(62)], sums: none, health: [], ...more })
+const up = (more: Partial<UpstreamRow> = {}): UpstreamRow => ({ id: 1, name: 'Docker Hub', type: 'docker-hub', url: '', state: 'open', transfers: 0, quota: [line(62)], sums: none, health: [], ...more })
 const told = (sure: QuotaSeries['forecast']['sure'], empty: string | null, refill: string | null): QuotaSeries => ({
   now: line(62), step: 'minute', series: [],
   forecast: { sure, observations: 40, pulls_per_hour: 40, empty_low: empty, empty_mid: empty, empty_high: empty },

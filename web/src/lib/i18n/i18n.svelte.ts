@@ -54,7 +54,8 @@ export function intl<T>(make: (locale: string) => T, what: string): T {
 export const number = (n: number, digits = 0) => {
   if (n >= 0 && n < 1000 && Number.isInteger(n)) return String(n)
   const step = 10 ** digits
-  return intl((l) => new Intl.NumberFormat(l, { maximumFractionDigits: 3 }), 'number').format(Math.round(n * step) / step)
+  const whole = Math.round(Number((n * step).toPrecision(12))) // 9.575 * 100 is a little less than 957.5
+  return intl((l) => new Intl.NumberFormat(l, { maximumFractionDigits: 3 }), 'number').format(whole / step)
 }
 export const list = (items: string[]) => intl((l) => new Intl.ListFormat(l, { type: 'conjunction' }), 'list').format(items)
 
