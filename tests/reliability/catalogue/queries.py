@@ -57,7 +57,8 @@ def secret_columns(world, check):
             for query in (f"q={name}%3D~a", f"q={name}%3Da", f"q={name}%3D%5Ba~b%5D", f"sort={name}",
                           f"sort=-{name}"):
                 reply = world.call("GET", f"{where}?{query}")
-                check(reply.status in (400, 422), where, query, "->", reply.status)
+                ignored = reply.status == 200 and reply.body == everything  # tells as little as 400
+                check(reply.status in (400, 422) or ignored, where, query, "->", reply.status)
         check(b"password_hash" not in everything and b"argon2" not in everything, where)
 
 
