@@ -1,4 +1,4 @@
-// 100,000 tags in one repository, 2,000 projects: a page is one request, scrolling stays smooth, End
+// 100,000 tags and 100,000 artifacts in one repository, 2,000 projects: a page is one request, scrolling stays smooth, End
 // is as near as the start.
 import { check, signIn, url, within } from '../../browser.mjs'
 
@@ -93,5 +93,51 @@ export async function tags(b) {
   await b.page.getByRole('link', { name: 'first', exact: true }).waitFor()
   await b.page.keyboard.press('/')
   await b.page.keyboard.type('tag-05432')
+  await b.page.locator('[role=table][aria-rowcount="11"]').waitFor()
+}
+
+// Artifacts with their tags, attachments and pulls: the same list, one request a page.
+export async function artifacts(b) {
+  await signIn(b)
+  const asked = lists(b, '/repositories/images/artifacts?')
+  await b.page.goto(url + '/projects/library')
+  const times = []
+  for (let i = 0; i < 3; i++) {
+    await b.page.goto(url + '/projects/library?filter=images')
+    const link = b.page.getByRole('link', { name: 'images', exact: true })
+    await link.waitFor()
+    const began = Date.now()
+    await link.click()
+    await b.page.getByText('v-100000').waitFor()
+    times.push(Date.now() - began)
+  }
+  check(asked.length === 3, `one request each time: ${asked}`)
+  within(Math.min(...times), 300, 'first rows of 100,000 artifacts')
+  check((await b.page.getByRole('table').getAttribute('aria-rowcount')) === '-1', 'the count stopped at its limit')
+  await smooth(b, 300)
+  await b.page.keyboard.press('Home')
+  await b.page.locator('[data-i="1"]').getByRole('checkbox').check()
+  asked.length = 0
+  const began = Date.now()
+  await b.page.keyboard.press('End')
+  await b.page.waitForFunction(() => document.activeElement.closest('[role=row]')?.textContent.includes('v-000001'))
+  console.log(`the end by End: ${Date.now() - began} ms, ${asked.length} requests`)
+  check(asked.some((u) => u.includes('sort=push_time')), 'the end is asked for backwards')
+  check(asked.length <= 2, `a page for the end: ${asked}`)
+  check((await b.page.locator('[role=row]').count()) < 80, 'only what is seen is in the page')
+  await b.audit('long artifacts')
+  // Back: the place and what was chosen
+  const y = await b.page.evaluate(() => window.scrollY)
+  await b.page.keyboard.press('Enter')
+  await b.page.waitForURL('**/artifacts/sha256:**')
+  await b.page.goBack()
+  await b.page.waitForFunction((y) => Math.abs(window.scrollY - y) < 5, y)
+  await b.page.getByText('v-000001').waitFor()
+  await b.page.getByRole('region', { name: '1 selected' }).getByRole('button', { name: 'Select all 100,000+ matching' }).click()
+  await b.page.getByRole('region', { name: '100,000 selected' }).waitFor()
+  check((await b.page.locator('[role=row][aria-selected=true]').count()) > 15, 'all that is seen is selected')
+  await b.page.keyboard.press('Escape')
+  await b.page.keyboard.press('/')
+  await b.page.keyboard.type('v-05432')
   await b.page.locator('[role=table][aria-rowcount="11"]').waitFor()
 }
