@@ -13,7 +13,7 @@
 #include "registry/push.h"
 #include "rule/name.h"
 
-#define CHUNK ((size_t)128 << 10)
+#define CHUNK ((size_t)256 << 10)
 #define ROOM_STEP (INT64_C(8) << 20) /* bytes between looks at the disk */
 
 /* Looked up beside the rights, in the dispatcher's read transaction, which ends here: bodies, files
@@ -64,27 +64,47 @@ static enum err created(struct call *r, struct str digest)
     return reply_empty(r, 201);
 }
 
+/* Bytes of the body until there are cap of them, it ends (*ended) or cannot be read on. Those that
+   came before an error are the caller's too. */
+static enum err fill(struct call *r, char *p, size_t cap, size_t *n_out, bool *ended)
+{
+    size_t n = 0, some = 1;
+    enum err e = E_OK;
+    while (e == E_OK && some && n < cap) {
+        e = http_body_read(r->c, r->http, p + n, cap - n, &some);
+        n += e == E_OK ? some : 0;
+    }
+    *n_out = n;
+    *ended = some == 0 || cap == 0;
+    return e;
+}
+
 /* What is too large for the disk is told before its first byte, and one of unknown length where it
-   becomes so. */
+   becomes so. Whole pieces are written at their own multiples: the page cache takes them in large
+   folios, which is a tenth of a push. */
 static enum err copy_body(struct call *r, struct upload_session *s)
 {
     int64_t length = r->http->content_length, since = 0;
-    char *p = arena_try(&r->c->mem, CHUNK);
+    size_t room = length < 0 ? CHUNK : (size_t)i64_min(length, (int64_t)CHUNK);
+    char *p = arena_try(&r->c->mem, room);
     if (!p)
         return fail(r->c, E_UNAVAILABLE, "no memory for the body");
     if (length)
         TRY(store_room(r->c, i64_max(0, length)));
     for (;;) {
-        size_t n;
-        TRY(http_body_read(r->c, r->http, p, CHUNK, &n));
-        if (!n)
-            return E_OK;
+        size_t n, to_next = CHUNK - (size_t)(upload_offset(s) % (int64_t)CHUNK);
+        bool ended;
+        enum err e = fill(r, p, size_min(room, to_next), &n, &ended);
         since += (int64_t)n;
         if (length < 0 && since >= ROOM_STEP) {
             TRY(store_room(r->c, since));
             since = 0;
         }
-        TRY(upload_write(r->c, s, p, n));
+        if (n)
+            TRY(upload_write(r->c, s, p, n));
+        TRY(e);
+        if (ended)
+            return E_OK;
     }
 }
 
