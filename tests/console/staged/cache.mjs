@@ -52,7 +52,7 @@ export async function quota(b) {
   await b.page.getByText('is not evicted any more.').waitFor()
   await b.page.getByRole('dialog').getByText('kept', { exact: true }).waitFor()
   await b.page.getByLabel(/^Freshness of/).first().selectOption('600')
-  await b.page.getByText('is asked less often or more often from now on.').waitFor()
+  await b.page.getByText('is saved.').waitFor()
   await b.audit('dialog what helps')
   await b.page.keyboard.press('Escape')
   await act('to_the_floor')

@@ -9,7 +9,7 @@ export async function projects_many(b) {
   await signIn(b)
   await b.page.goto(url + '/projects?filter=crowd')
   await box(b, 'crowd-1').check()
-  await b.page.getByRole('button', { name: 'All 3 that match' }).click()
+  await b.page.getByRole('button', { name: 'Select all 3 matching' }).click()
   await b.page.getByRole('region', { name: '3 selected' }).getByRole('button', { name: 'Access' }).click()
   await b.page.getByRole('menuitem', { name: 'Make public' }).click()
   await b.page.getByRole('dialog').getByText('yes, change it back').waitFor()

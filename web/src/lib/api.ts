@@ -76,7 +76,8 @@ const nextCursor = (reply: Answer) => {
 
 export let changed = 0 // when the console changed something last, ms: what was read before may be old
 
-// What was heard last, with its tag: a poll that hears 304 has it again, the same object.
+// What was heard last, with its tag: a poll that hears 304 has it again, as a new object, because some go
+// on when they are given one.
 const heard = new Map<string, { tag: string; reply: Reply<unknown> }>()
 function hear<T>(path: string, tag: string | null, reply: Reply<T>): Reply<T> {
   heard.delete(path)
@@ -84,6 +85,8 @@ function hear<T>(path: string, tag: string | null, reply: Reply<T>): Reply<T> {
   if (heard.size > 30) heard.delete(heard.keys().next().value!)
   return reply
 }
+
+const again = <T>(r: Reply<T>): Reply<T> => ({ ...r, data: (Array.isArray(r.data) ? [...r.data] : r.data && typeof r.data === 'object' ? { ...r.data } : r.data) as T })
 
 export async function call<T>(method: string, path: string, o: Options = {}): Promise<Reply<T>> {
   const headers: Record<string, string> = { Accept: 'application/json' }
@@ -98,7 +101,7 @@ export async function call<T>(method: string, path: string, o: Options = {}): Pr
     signal: o.signal ?? null,
     body: o.body === undefined ? null : JSON.stringify(o.body),
   })
-  if (before && reply.status === 304) return before.reply as Reply<T>
+  if (before && reply.status === 304) return again(before.reply as Reply<T>)
   if (!reply.ok) {
     if (reply.status === 401 && !o.quiet) onExpired()
     throw await failure(reply)
