@@ -82,7 +82,7 @@ struct preview {
     struct list refused;
 };
 
-static const struct field preview_fields[] = {
+const struct field preview_fields[] = {
     FIELD(struct preview, action, 0, 0),
     FIELD(struct preview, asked, 0, 0),
     FIELD(struct preview, going, 0, 0),
@@ -102,7 +102,7 @@ struct projects_preview {
     struct list refused;
 };
 
-static const struct field projects_preview_fields[] = {
+const struct field projects_preview_fields[] = {
     FIELD(struct projects_preview, action, 0, 0),
     FIELD(struct projects_preview, asked, 0, 0),
     FIELD(struct projects_preview, going, 0, 0),

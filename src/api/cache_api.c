@@ -23,7 +23,7 @@ struct client_config {
     int64_t routes; /* upstream hosts that the text names */
 };
 
-static const struct field client_config_fields[] = {
+const struct field client_config_fields[] = {
     FIELD(struct client_config, kind, 0, 0),
     FIELD(struct client_config, url, 0, 0),
     FIELD(struct client_config, mirror_url, F_OMIT, 0),

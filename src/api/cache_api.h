@@ -5,7 +5,7 @@
 #include "api/call.h"
 
 handler get_client_config;
-extern const struct field client_query_fields[];
+extern const struct field client_query_fields[], client_config_fields[];
 struct client_query {
     struct str project, ns; /* project: a comma list */
     bool login;

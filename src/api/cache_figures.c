@@ -145,7 +145,7 @@ struct summary {
     struct list series, upstreams; /* of point_view; of upstream_row */
 };
 
-static const struct field summary_fields[] = {
+const struct field summary_fields[] = {
     FIELD(struct summary, range, 0, 0),
     FIELD(struct summary, since, F_NULL, 0),
     FIELD(struct summary, now, 0, 0),

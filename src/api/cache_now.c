@@ -23,7 +23,7 @@ struct download {
 
 #define FLIGHT_FIELD(name) FIELD_AS(struct download, flight.name, #name, 0, 0)
 
-static const struct field download_fields[] = {
+const struct field download_fields[] = {
     FLIGHT_FIELD(upstream),
     FLIGHT_FIELD(project),
     FLIGHT_FIELD(repository),

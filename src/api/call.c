@@ -13,6 +13,7 @@
 #include "meta/list.h"
 #include "net/range.h"
 #include "registry/access.h"
+#include "registry/readonly.h"
 #include "rule/settings.h"
 
 #include <assert.h>
@@ -159,6 +160,8 @@ enum err reply_now(struct call *r, int status)
     reply_header(&r->reply, S("X-Content-Type-Options"), S("nosniff"));
     if (r->c->request_id.n)
         reply_header(&r->reply, S("X-Request-Id"), r->c->request_id);
+    if (read_only()) /* a console says so before somebody tries to change something */
+        reply_header(&r->reply, S("X-Cove-Read-Only"), S("true"));
     if (r->realm == REALM_REGISTRY)
         reply_header(&r->reply, S("Docker-Distribution-Api-Version"), S("registry/2.0"));
     accesslog_attach(r);

@@ -34,7 +34,8 @@ struct pause_req {
     bool drain;
     struct str reason;
 };
-extern const struct field pause_fields[], upstream_view_fields[];
+extern const struct field pause_fields[], upstream_view_fields[], series_view_fields[],
+    consumer_fields[], upstream_check_fields[], summary_fields[], download_fields[];
 
 handler list_upstreams, upstream_quota_series, list_consumers, start_refresh, pause_upstream,
     resume_upstream;
@@ -131,7 +132,8 @@ struct bulk_projects_req {
     int64_t storage_limit;
 };
 extern const struct field bulk_delete_fields[], bulk_untag_fields[], bulk_repositories_fields[],
-    bulk_delete_projects_fields[], bulk_quota_fields[], bulk_visibility_fields[];
+    preview_fields[], projects_preview_fields[], bulk_delete_projects_fields[], bulk_quota_fields[],
+    bulk_visibility_fields[];
 
 handler bulk_delete, bulk_untag, bulk_delete_repositories, bulk_delete_projects, bulk_quota,
     bulk_visibility;

@@ -1,7 +1,7 @@
 /*
  * Our own operations as an OpenAPI 3.0 document, made from the rows and field tables that the
- * server runs on: it cannot be out of step. Schemas stand where they are used. A row without a
- * reply table is described without its answer's fields.
+ * server runs on: it cannot be out of step. Schemas stand where they are used. Every row says
+ * what it answers; what an answer always has is required in its schema.
  */
 #include "api/cove.h"
 #include "api/describe.h"
@@ -55,6 +55,10 @@ static void put_value(struct json_out *j, const struct field *f, bool request)
         return;
     }
     put_open(j, '{');
+    if (f->type == F_JSON) { /* of another's making: anything */
+        put_close(j, '}');
+        return;
+    }
     put_words(j, "type", type_of(f));
     if (f->type == F_I64)
         put_words(j, "format", "int64");
@@ -78,6 +82,14 @@ static bool left_out(const struct field *f, bool request)
     return f->flags & (F_ROW | (request ? F_RO : F_WO));
 }
 
+/* Must a request have it; has every answer it? */
+static bool always(const struct field *f, bool request)
+{
+    if (left_out(f, request))
+        return false;
+    return request ? f->flags & F_REQ : f->type != F_REF && !(f->flags & F_OMIT);
+}
+
 static void put_schema(struct json_out *j, const struct field *fields, bool request)
 {
     bool required = false;
@@ -90,14 +102,14 @@ static void put_schema(struct json_out *j, const struct field *fields, bool requ
             continue;
         put_key(j, str_of(f->name));
         put_value(j, f, request);
-        required = required || (request && (f->flags & F_REQ));
+        required = required || always(f, request);
     }
     put_close(j, '}');
     if (required) {
         put_key(j, S("required"));
         put_open(j, '[');
         for (const struct field *f = fields; f->name; f++)
-            if (!left_out(f, request) && (f->flags & F_REQ))
+            if (always(f, request))
                 put_str(j, str_of(f->name));
         put_close(j, ']');
     }
@@ -163,6 +175,29 @@ static void put_content_close(struct json_out *j)
     put_close(j, '}');
 }
 
+static void put_answer(struct json_out *j, const struct reply_spec *reply)
+{
+    if (reply->kind == REPLY_ONE) {
+        put_schema(j, reply->fields, false);
+        return;
+    }
+    put_open(j, '{');
+    if (reply->kind == REPLY_LIST) {
+        put_words(j, "type", "array");
+        put_key(j, S("items"));
+        put_schema(j, reply->fields, false);
+    } else if (reply->kind == REPLY_EITHER) {
+        put_key(j, S("oneOf"));
+        put_open(j, '[');
+        put_schema(j, reply->fields, false);
+        put_schema(j, reply->other, false);
+        put_close(j, ']');
+    } else {
+        put_words(j, "type", "object");
+    }
+    put_close(j, '}');
+}
+
 static void put_responses(struct json_out *j, const struct route *row)
 {
     put_key(j, S("responses"));
@@ -170,16 +205,9 @@ static void put_responses(struct json_out *j, const struct route *row)
     put_key(j, S("2XX"));
     put_open(j, '{');
     put_words(j, "description", "done, or begun");
-    if (row->reply.fields) {
+    if (row->reply.kind != REPLY_NOTHING) {
         put_content_open(j);
-        if (row->reply.list) {
-            put_open(j, '{');
-            put_words(j, "type", "array");
-            put_key(j, S("items"));
-        }
-        put_schema(j, row->reply.fields, false);
-        if (row->reply.list)
-            put_close(j, '}');
+        put_answer(j, &row->reply);
         put_content_close(j);
     }
     put_close(j, '}');

@@ -95,17 +95,37 @@ typedef enum err handler(struct call *r);
 
 /* What a good answer holds, for our own description of the API; handlers reply by the same table.
  */
+enum reply_kind {
+    REPLY_UNSAID, /* Harbor's rows: its own description says it */
+    REPLY_ONE,
+    REPLY_LIST,
+    REPLY_EITHER,  /* fields (what it would do), or with 202 other (the job that does it) */
+    REPLY_NOTHING, /* no body */
+    REPLY_OBJECT,  /* an object of another's making */
+};
 struct reply_spec {
-    const struct field *fields;
-    bool list;
+    enum reply_kind kind;
+    const struct field *fields, *other;
 };
 #define GIVES(table)                                                                               \
     {                                                                                              \
-        (table), false                                                                             \
+        REPLY_ONE, (table), NULL                                                                   \
     }
 #define GIVES_LIST(table)                                                                          \
     {                                                                                              \
-        (table), true                                                                              \
+        REPLY_LIST, (table), NULL                                                                  \
+    }
+#define GIVES_EITHER(table, job)                                                                   \
+    {                                                                                              \
+        REPLY_EITHER, (table), (job)                                                               \
+    }
+#define GIVES_NOTHING                                                                              \
+    {                                                                                              \
+        REPLY_NOTHING, NULL, NULL                                                                  \
+    }
+#define GIVES_OBJECT                                                                               \
+    {                                                                                              \
+        REPLY_OBJECT, NULL, NULL                                                                   \
     }
 
 struct route {

@@ -23,7 +23,7 @@ struct check {
     int64_t limit, remaining, window_s;
 };
 
-static const struct field check_fields[] = {
+const struct field upstream_check_fields[] = {
     FIELD(struct check, host, 0, 0),
     FIELD(struct check, reached, 0, 0),
     FIELD(struct check, ms, 0, 0),
@@ -111,5 +111,5 @@ enum err check_upstream(struct call *r)
     bool stored;
     TRY(registry_of_ping(r, &e, &stored));
     TRY(look(r->c, &e, stored, &check));
-    return reply_json(r, 200, check_fields, &check);
+    return reply_json(r, 200, upstream_check_fields, &check);
 }

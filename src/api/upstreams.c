@@ -241,7 +241,7 @@ struct series_view {
     struct refill_view refill;
 };
 
-static const struct field series_view_fields[] = {
+const struct field series_view_fields[] = {
     FIELD(struct series_view, id, 0, 0),
     FIELD_OBJECT(struct series_view, now, 0, quota_view_fields),
     FIELD(struct series_view, step, 0, 0),
@@ -348,7 +348,7 @@ enum err upstream_quota_series(struct call *r)
     return reply_json(r, 200, series_view_fields, &v);
 }
 
-static const struct field consumer_fields[] = {
+const struct field consumer_fields[] = {
     FIELD_AS(struct upstream_use, project_name, "project", 0, 0),
     FIELD(struct upstream_use, repository, 0, 0),
     FIELD(struct upstream_use, principal, 0, 0),

@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 import threading
-import time
 
 from conftest import binary
 from proxied import Puller, eventually, proxy_of
+from seeding import run_sql
 from upstream import Upstream, digest_of
 
 COVE = "/api/cove/v1"
@@ -128,6 +128,19 @@ def test_a_pause_ends_transfers_and_a_resume_goes_on_with_them(start):
         assert up.requests == []
         resume(cove)
         assert digest_of(puller.blob("team/app", digest).body) == digest
+
+
+def test_what_another_node_paused_is_heard(start):
+    """What nodes share is the database: requests obey the row at once, transfers within two seconds."""
+    with Upstream() as up:
+        cove = start(proxy_of(up))
+        puller, digest, layer, slow = begin_slow(cove, up, 100_000)
+        run_sql(cove, "UPDATE endpoint SET halt = 'paused', halted_by = 'ada', halted_at = 1790000000000000;")
+        refused = puller.manifest("team/app", "none")
+        assert refused.status == 503 and b"paused by ada since 2026-" in refused.body, refused
+        slow.join()
+        assert slow.reply is None or slow.reply.status == 503 or len(slow.reply.body) < len(layer)
+        eventually(lambda: upstream_of(cove)["transfers"] == 0)
 
 
 def test_draining_lets_transfers_end(start):

@@ -11,6 +11,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CLEANUP(ctx_release) struct ctx c = {0};
     struct image_config a;
     struct list changes;
+    struct raw_json attrs = {0};
+    CLEANUP(json_done) json_t *back = NULL;
+    enum err told = image_attrs(&c, (struct str){(const char *)data, size}, true, &attrs);
+    if (told == E_OK && json_parse(&c, attrs.text, &back) != E_OK)
+        abort();
     enum err e = image_config_parse(&c, (struct str){(const char *)data, size}, &a);
     if (e != E_OK && e != E_BAD_REQUEST)
         abort();

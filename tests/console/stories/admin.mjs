@@ -91,3 +91,41 @@ export async function password(b) {
   await fill('Another-word-2', process.env.USER_PASSWORD, process.env.USER_PASSWORD)
   await b.page.getByText('The password is changed').waitFor()
 }
+
+
+// Read-only mode: said once, on every page; what changes something can not be used and says why; pulls go on.
+export async function read_only(b) {
+  await signIn(b)
+  await b.page.goto(url + '/settings')
+  await heading(b, 'Settings')
+  await b.page.getByRole('button', { name: 'Turn on' }).click()
+  const dialog = b.page.getByRole('dialog', { name: 'Turn on read-only mode?' })
+  await dialog.getByText('refused, and clients say why').waitFor()
+  await b.audit('dialog read only')
+  await dialog.getByRole('button', { name: 'Turn on' }).click()
+  try {
+    const banner = b.page.getByRole('status').filter({ hasText: 'Read-only mode.' })
+    await banner.getByText('Pulls go on').waitFor()
+    await b.audit('read only settings')
+    for (const [path, name, button] of [['/projects', 'Projects', 'New project'], ['/storage', 'Storage', 'Collect garbage'], ['/upstreams', 'Upstreams', 'Account of up']]) {
+      await b.page.goto(url + path)
+      await heading(b, name)
+      await banner.waitFor()
+      const change = b.page.getByRole('button', { name: button })
+      await change.waitFor()
+      check(await change.isDisabled(), `${button} can be used`)
+      check((await change.getAttribute('title')) === 'Read-only mode: nothing can be changed now', `${button} says why`)
+      if (path === '/projects') await b.audit('read only projects')
+    }
+    b.tolerate(401, 403)
+    const refused = await api(b, 'POST', '/api/v2.0/projects', { project_name: 'while-read-only' })
+    check(refused.status === 403 && refused.text.includes('read only mode'), refused.text)
+    const pulled = await b.page.evaluate(async () => (await fetch('/v2/up/library/alpine/manifests/3.20')).status)
+    check(pulled === 200 || pulled === 401, `a pull answers ${pulled}`)
+  } finally {
+    await b.page.goto(url + '/settings')
+    await b.page.getByRole('button', { name: 'Allow changes again' }).click()
+  }
+  await b.page.getByRole('button', { name: 'Turn on' }).waitFor()
+  check((await b.page.getByRole('status').filter({ hasText: 'Read-only mode.' }).count()) === 0, 'the banner stays')
+}

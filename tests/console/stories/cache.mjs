@@ -62,3 +62,28 @@ export async function upstreams(b) {
   await b.page.getByRole('button', { name: 'Try again' }).click()
   await b.page.locator('[role=row] a.main').first().waitFor()
 }
+
+// Paused with a reason: what it means is said before, who and since when after; resumed by one click.
+export async function pause(b) {
+  await signIn(b)
+  await b.page.goto(url + '/upstreams')
+  await b.page.getByRole('button', { name: 'Pause up', exact: true }).click()
+  const dialog = b.page.getByRole('dialog', { name: 'Pause up?' })
+  await dialog.getByText('refused, with your name and the time').waitFor()
+  await dialog.getByLabel('Reason').fill('a story')
+  await b.audit('dialog pause')
+  await dialog.getByRole('button', { name: 'Pause up' }).click()
+  try {
+    const card = b.page.getByRole('region', { name: /^up/ })
+    await card.getByText('paused, cache only').waitFor()
+    await card.getByText(/by admin since \d/).waitFor()
+    await card.getByText('a story').waitFor()
+    await b.audit('upstream paused')
+    await b.page.goto(url + '/')
+    await b.page.locator('.says', { hasText: /paused by admin since/ }).waitFor()
+  } finally {
+    await b.page.goto(url + '/upstreams')
+    await b.page.getByRole('button', { name: 'Resume up', exact: true }).click()
+  }
+  await b.page.getByRole('button', { name: 'Pause up', exact: true }).waitFor()
+}

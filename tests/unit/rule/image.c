@@ -112,10 +112,49 @@ static void as_many_as_one_likes(void **unused)
     assert_int_equal(a.property_count, IMAGE_PROPERTIES_MAX);
 }
 
+/* Harbor's extra_attrs: five members of an image, the whole object of anything else. */
+static void attributes(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *why, *config, *want; /* want NULL: refused */
+        bool image;
+    } rows[] = {
+        {"all of it",
+         "{\"os\":\"linux\",\"architecture\":\"arm64\",\"author\":\"A\","
+         "\"created\":\"2026-01-02T03:04:05Z\",\"config\":{\"User\":\"1\"},\"x\":1}",
+         "{\"architecture\":\"arm64\",\"author\":\"A\",\"config\":{\"User\":\"1\"},"
+         "\"created\":\"2026-01-02T03:04:05Z\",\"os\":\"linux\"}",
+         true},
+        {"nothing of it", "{}",
+         "{\"architecture\":\"\",\"author\":\"\",\"config\":{},\"created\":null,\"os\":\"\"}",
+         true},
+        {"of other types", "{\"os\":1,\"config\":[],\"created\":{}}",
+         "{\"architecture\":\"\",\"author\":\"\",\"config\":{},\"created\":null,\"os\":\"\"}",
+         true},
+        {"null and strange members", "{\"config\":{\"Env\":null,\"Cmd\":[\"a\"],\"Own\":1}}",
+         "{\"architecture\":\"\",\"author\":\"\",\"config\":{\"Cmd\":[\"a\"]},\"created\":null,"
+         "\"os\":\"\"}",
+         true},
+        {"no image", "{\"name\":\"chart\"}", "{\"name\":\"chart\"}", false},
+        {"no object", "[1]", NULL, false},
+        {"no JSON", "x", NULL, true},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        CLEANUP(ctx_release) struct ctx c = {0};
+        struct raw_json got = {0};
+        enum err e = image_attrs(&c, str_of(rows[i].config), rows[i].image, &got);
+        bool right =
+            rows[i].want ? e == E_OK && str_eq(got.text, str_of(rows[i].want)) : e == E_BAD_REQUEST;
+        if (!right)
+            fail_msg("%s: %.*s", rows[i].why, STR(got.text));
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(it_is_read), cmocka_unit_test(they_differ),
-                                       cmocka_unit_test(nonsense),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(attributes), cmocka_unit_test(it_is_read),
+                                       cmocka_unit_test(they_differ), cmocka_unit_test(nonsense),
                                        cmocka_unit_test(as_many_as_one_likes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

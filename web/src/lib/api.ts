@@ -1,5 +1,6 @@
 // One call, one reply. The session is a cookie; the CSRF token of the last reply is echoed.
 import { t } from './i18n'
+import { mode } from './mode.svelte'
 import { reached, unreachable } from './reach.svelte'
 
 export class Failure extends Error {
@@ -58,6 +59,7 @@ async function send(path: string, init: RequestInit): Promise<Answer> {
     throw new Failure(0, 'OFFLINE', t('error.offline'), '')
   }
   reached()
+  mode.readOnly = reply.headers.get('X-Cove-Read-Only') !== null
   csrf = reply.headers.get('X-Harbor-CSRF-Token') ?? csrf
   return reply
 }

@@ -80,6 +80,8 @@ export interface ProjectRow {
   creation_time: string
   push_time: string | null
   pull_time: string | null
+  requests_7d: number
+  served_7d: number
 }
 export interface RepositoryRow {
   id: number
