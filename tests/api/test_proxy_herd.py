@@ -3,6 +3,7 @@ byte right, memory bounded; again with clients that leave, a killed Cove, a cut 
 corrupt one (these with 32 MiB, unless COVE_HERD_MIB says otherwise)."""
 import os
 import random
+import socket
 import time
 
 import pytest
@@ -167,6 +168,33 @@ def test_corrupt_last_byte(up, cove, layer):
     eventually(lambda: stored(cove) == before)
     up.clear_scripts()
     assert puller.blob("big/app", digest_of(layer)).body == layer, "the next fetch is clean"
+
+
+def test_the_tail_waits_for_its_proof(up, cove):
+    """The upstream is silent a hundred bytes before the end: nobody gets the last 64 KiB until all
+    of it is here and right."""
+    layer = random.Random(11).randbytes(2 * MIB)
+    up.add_image("big/app", "1", [layer])
+    puller = Puller(cove)
+    puller.manifest("big/app", "1")
+    path, token = blob_of(puller, layer)
+    up.script(f"/blobs/{digest_of(layer)}", {"cut_at": len(layer) - 100, "stall": 4}, method="GET")
+    with socket.create_connection(("127.0.0.1", cove.port), timeout=20) as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: cove\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
+        got, end = b"", len(layer) - (64 << 10)
+
+        def body():
+            return got.partition(b"\r\n\r\n")[2]
+        while len(body()) < end:
+            got += s.recv(1 << 16)
+        s.settimeout(1)
+        with pytest.raises(TimeoutError):
+            got += s.recv(1 << 16)
+        assert len(body()) == end
+        s.settimeout(20)
+        while len(body()) < len(layer):
+            got += s.recv(1 << 16)
+        assert body() == layer
 
 
 def test_upstream_dies_for_good(up, cove, layer):
