@@ -97,7 +97,8 @@ def fill(server, up):
         admin.post("/api/v2.0/projects", json={"project_name": f"team-{i:02}"})
     admin.post("/api/v2.0/projects", json={"project_name": "secret"})
     admin.push_image("secret/app", "1.0")
-    digest, payload = admin.push_image("team-07/web/shop", "1.27.3", [b"x" * 70000, b"y" * 9000])
+    config = b'{"architecture": "amd64", "os": "linux"}'  # its digest is in pictures
+    digest, payload = admin.push_image("team-07/web/shop", "1.27.3", [b"x" * 70000, b"y" * 9000], config)
     for tag in ("1.27", "latest"):
         admin.push_manifest("team-07/web/shop", tag, payload)
     for i in range(30):
