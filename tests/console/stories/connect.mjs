@@ -1,5 +1,7 @@
 // Connecting clients: one text for chosen caches, a script for all nodes, a robot made on the spot.
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { check, heading, signIn, url } from '../browser.mjs'
 
 export async function connect_script(b) {
@@ -15,7 +17,10 @@ export async function connect_script(b) {
   await b.page.getByText('Waiting for the first pull').waitFor()
   const load = b.page.waitForEvent('download')
   await b.page.getByRole('button', { name: 'Script for all nodes' }).click()
-  const text = readFileSync(await (await load).path(), 'utf8')
+  const folder = mkdtempSync(join(tmpdir(), 'cove-script-'))
+  await (await load).saveAs(join(folder, 'cove-node.sh'))
+  const text = readFileSync(join(folder, 'cove-node.sh'), 'utf8')
+  rmSync(folder, { recursive: true })
   check(text.startsWith('#!/bin/sh') && text.includes("containerd_host 'docker.io'") && text.includes(url), 'the script is for this server')
   await b.page.getByText('On each node, as root:').waitFor()
   await b.audit('connect script')
