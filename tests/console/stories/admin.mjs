@@ -92,7 +92,6 @@ export async function password(b) {
   await b.page.getByText('The password is changed').waitFor()
 }
 
-
 // Read-only mode: said once, on every page; what changes something can not be used and says why; pulls go on.
 export async function read_only(b) {
   await signIn(b)
@@ -120,7 +119,7 @@ export async function read_only(b) {
     b.tolerate(401, 403)
     const refused = await api(b, 'POST', '/api/v2.0/projects', { project_name: 'while-read-only' })
     check(refused.status === 403 && refused.text.includes('read only mode'), refused.text)
-    const pulled = await b.page.evaluate(async () => (await fetch('/v2/up/library/alpine/manifests/3.20')).status)
+    const pulled = await b.page.evaluate(async () => (await fetch('/v2/hub/library/alpine/manifests/3.20')).status)
     check(pulled === 200 || pulled === 401, `a pull answers ${pulled}`)
   } finally {
     await b.page.goto(url + '/settings')
