@@ -7,7 +7,10 @@
 
 #include "base/codec.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define LEXER_ROOM ((size_t)64 << 10)
 
 /* Bytes that mean something outside of a string. */
 static const bool is_mark[256] = {['"'] = true, ['{'] = true, ['}'] = true, ['['] = true,
@@ -106,9 +109,21 @@ enum err json_scan(struct ctx *c, struct str text, const struct json_limits *lim
     return E_OK;
 }
 
+/* jansson's lexer goes on without the bytes that it has no memory for, and may stop the process by
+   an assertion then: it is not begun when there is too little for the longest token. */
+static bool room_for_lexer(size_t n)
+{
+    void *volatile p = malloc(size_min(2 * size_min(n, LEXER_ROOM), LEXER_ROOM) + 1024);
+    bool there = p != NULL;
+    free(p);
+    return there;
+}
+
 enum err json_build(struct ctx *c, struct str text, json_t **out)
 {
     json_error_t why;
+    if (!room_for_lexer(text.n))
+        return fail(c, E_UNAVAILABLE, "out of memory");
     json_t *v =
         json_loadb(text.n ? text.p : "", text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (!v)
