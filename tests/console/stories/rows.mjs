@@ -12,7 +12,7 @@ const take = async (b, name, item) => {
 export async function menus(b) {
   await signIn(b)
   await b.page.goto(url + '/projects/team-07')
-  await row(b, 'service-08').waitFor()
+  await row(b, 'service-01').waitFor()
   // by keyboard: m opens it from the row's link, Tab and Enter do so too; Esc gives the focus back
   for (const key of ['j', 'm']) await b.page.keyboard.press(key)
   await b.page.getByRole('menuitem', { name: 'Open' }).waitFor()
@@ -25,17 +25,16 @@ export async function menus(b) {
   check((await b.page.locator('[data-i="0"] .more').getAttribute('aria-expanded')) === 'true', 'the button says that it is open')
   await b.page.keyboard.press('Escape')
   await b.page.waitForFunction(() => document.activeElement.matches('[data-i="0"] .more[aria-expanded="false"]'))
-  // another row's button while one is open: one press is enough
-  await menu(b, 'service-08').click()
-  await menu(b, 'service-09').click()
+  // and by the pointer, with a preview of what goes
+  await menu(b, 'service-02').click()
   await b.page.getByRole('menuitem', { name: 'Delete…' }).click()
   const dialog = b.page.getByRole('dialog')
-  await dialog.getByRole('heading', { name: 'Delete service-09?' }).waitFor()
+  await dialog.getByRole('heading', { name: 'Delete service-02?' }).waitFor()
   await dialog.getByRole('listitem').filter({ hasText: 'Freed' }).waitFor()
   await b.audit('dialog delete repository')
   await dialog.getByRole('button', { name: 'Delete', exact: true }).click()
-  await b.page.getByText('service-09 is deleted').waitFor()
-  await row(b, 'service-09').waitFor({ state: 'detached' })
+  await b.page.getByText('service-02 is deleted').waitFor()
+  await row(b, 'service-02').waitFor({ state: 'detached' })
 
   await b.page.goto(url + '/projects/team-07/repositories/multi')
   await b.page.getByText('2.0-amd64').first().waitFor()
