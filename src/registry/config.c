@@ -73,7 +73,10 @@ enum err config_attrs_read(struct ctx *c, int64_t project_id, struct str reposit
     struct str key, text;
     int64_t size = 0;
     *out = (struct raw_json){S("{}")};
-    TRY(manifest_by_digest(c, project_id, repository, digest, &row));
+    enum err e = manifest_by_digest(c, project_id, repository, digest, &row);
+    if (e == E_NOT_FOUND) /* evicted since it was listed */
+        return E_OK;
+    TRY(e);
     if (!row.payload.n || media_is_index(row.media_type) ||
         manifest_parse(c, row.payload, row.media_type, &m) != E_OK || !m.config.digest.n ||
         str_eq(m.config.media_type, S("application/vnd.oci.empty.v1+json")))

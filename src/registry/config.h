@@ -13,7 +13,7 @@ enum err image_config_read(struct ctx *c, int64_t project_id, struct str reposit
                            const struct manifest *m, struct image_config *out, bool *here);
 
 /* Harbor's extra_attrs of a manifest by its digest, "{}" when there are none or the configuration
-   is not here. Inside a transaction; reads a small file. */
+   or the manifest is not here. Inside a transaction; reads a small file. */
 enum err config_attrs_read(struct ctx *c, int64_t project_id, struct str repository,
                            struct str digest, struct raw_json *out);
 
