@@ -63,7 +63,7 @@ export function bulk<P>(path: () => string, body: () => Record<string, unknown> 
       busy = false
     },
     retry() {
-      again = job?.failed?.map((f) => f.item.split('/')[0]!) ?? null
+      again = job?.failed?.map((f) => f.item) ?? null
       job = plan = null
     },
   }
