@@ -217,20 +217,18 @@ static struct raw_json params_of(struct call *r, enum bulk_action action, const 
     return (struct raw_json){str_dup(&c->mem, buf_view(&b))};
 }
 
-/* One at a time in a project: two would only meet each other's work. */
-static enum err queue(struct call *r, enum bulk_action action, const struct strs *items)
+/* One at a time under a lock: two would only meet each other's work. */
+static enum err queue(struct call *r, struct str lock_key, struct raw_json params)
 {
-    struct ctx *c = r->c;
-    int64_t project = r->access.project.project_id;
     struct job job = {
         .kind = S("bulk"),
-        .lock_key = str_fmt(&c->mem, "bulk:%lld", (long long)project),
-        .actor = c->actor,
-        .project_id = project,
+        .lock_key = lock_key,
+        .actor = r->c->actor,
+        .project_id = r->access.project.project_id, /* 0: of many */
         .repository = r->place.repository,
-        .params = params_of(r, action, items, NULL),
+        .params = params,
     };
-    TRY(job_queue(c, &job));
+    TRY(job_queue(r->c, &job));
     return reply_job(r, job.id);
 }
 
@@ -250,7 +248,10 @@ static enum err bulk(struct call *r, enum bulk_action action)
         TRY(find_items(r, action, &items));
         TRY(bulk_look(c, &r->place, action, &items, &plan));
     }
-    return req->dry_run ? reply_preview(r, action, &plan) : queue(r, action, &items);
+    if (req->dry_run)
+        return reply_preview(r, action, &plan);
+    struct str lock = str_fmt(&c->mem, "bulk:%lld", (long long)r->access.project.project_id);
+    return queue(r, lock, params_of(r, action, &items, NULL));
 }
 
 enum err bulk_delete(struct call *r)
@@ -313,21 +314,6 @@ static enum err reply_projects_preview(struct call *r, enum bulk_action action,
     return reply_json(r, 200, projects_preview_fields, &p);
 }
 
-/* One at a time of each who asks. */
-static enum err queue_projects(struct call *r, enum bulk_action action, const struct strs *items,
-                               const struct bulk_change *change)
-{
-    struct ctx *c = r->c;
-    struct job job = {
-        .kind = S("bulk"),
-        .lock_key = str_fmt(&c->mem, "bulk:by:%.*s", STR(c->actor)),
-        .actor = c->actor,
-        .params = params_of(r, action, items, change),
-    };
-    TRY(job_queue(c, &job));
-    return reply_job(r, job.id);
-}
-
 static enum err bulk_projects(struct call *r, enum bulk_action action)
 {
     struct ctx *c = r->c;
@@ -349,8 +335,10 @@ static enum err bulk_projects(struct call *r, enum bulk_action action)
             TRY(find_projects(r, req, &names));
         TRY(bulk_look_at_projects(c, &r->principal, action, &change, &names, &plan));
     }
-    return req->dry_run ? reply_projects_preview(r, action, &plan)
-                        : queue_projects(r, action, &names, &change);
+    if (req->dry_run)
+        return reply_projects_preview(r, action, &plan);
+    struct str lock = str_fmt(&c->mem, "bulk:by:%.*s", STR(c->actor)); /* one of each who asks */
+    return queue(r, lock, params_of(r, action, &names, &change));
 }
 
 enum err bulk_delete_projects(struct call *r)
