@@ -276,6 +276,26 @@ def start(postgres):
 
 
 @pytest.fixture
+def tmpfs():
+    """Mounts a file system of so many MiB and gives its place; skips where that is not allowed."""
+    places = []
+
+    def mount(mib):
+        place = tempfile.mkdtemp(prefix="cove-disk-")
+        if os.geteuid() or subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", place],
+                stderr=subprocess.DEVNULL, check=False).returncode:
+            os.rmdir(place)
+            pytest.skip("no right to mount")
+        places.append(place)
+        return place
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "-l", place], check=False)
+        os.rmdir(place)
+
+
+@pytest.fixture
 def name():
     """A repository name in project library that no other test uses."""
     return "library/t" + secrets.token_hex(6)

@@ -230,27 +230,17 @@ def test_sighup_reads_settings_again(start):
     assert cove.admin.get("/v2/").status == 200
 
 
-def test_full_disk_is_an_answer(start):
+def test_full_disk_is_an_answer(start, tmpfs):
     """Writes get 507 in words, reads go on. Needs a file system of its own: a small tmpfs."""
-    small = "/tmp/cove-small-%d" % os.getpid()
-    os.makedirs(small)
-    if os.geteuid() != 0 or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", small],
-            stderr=subprocess.DEVNULL).returncode:
-        os.rmdir(small)
-        pytest.skip("no right to mount")
-    try:
-        cove = start(COVE_DATA=small + "/data")
-        digest, payload = cove.admin.push_image("library/x")
-        big = os.urandom(40 << 20)
-        reply = cove.admin.post(f"/v2/library/x/blobs/uploads/?digest={sha256(big)}", big)
-        assert reply.status == 507, reply
-        assert "space" in reply.message
-        assert cove.admin.get("/v2/library/x/manifests/v1").body == payload
-        cove.stop()
-    finally:
-        subprocess.run(["umount", "-l", small])
-        os.rmdir(small)
+    small = tmpfs(24)
+    cove = start(COVE_DATA=small + "/data")
+    digest, payload = cove.admin.push_image("library/x")
+    big = os.urandom(40 << 20)
+    reply = cove.admin.post(f"/v2/library/x/blobs/uploads/?digest={sha256(big)}", big)
+    assert reply.status == 507, reply
+    assert "space" in reply.message
+    assert cove.admin.get("/v2/library/x/manifests/v1").body == payload
+    cove.stop()
 
 
 # ---- the end, while an upstream is silent ------------------------------------------------------

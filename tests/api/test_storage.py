@@ -7,7 +7,6 @@ import secrets
 import socket
 import sqlite3
 import subprocess
-import tempfile
 import threading
 from base64 import b64encode
 
@@ -128,98 +127,74 @@ def test_missing_object_is_not_404(start):
     assert command(server, "fsck", "--full")[0] == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
-def test_full_disk_is_507(start):
-    place = tempfile.mkdtemp(prefix="cove-full-")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", place],
-                      check=False).returncode:
-        pytest.skip("no mounts here")
-    try:
-        server = start(COVE_DATA=os.path.join(place, "data"))
-        small = server.admin.push_blob("library/a", b"small")
-        big = secrets.token_bytes(16 << 20)
-        reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(big)}", big,
-                                  headers=OCTETS)
-        assert reply.status == 507, reply
-        assert server.admin.get("/v2/library/a/blobs/" + small).body == b"small"
-        server.stop()
-    finally:
-        subprocess.run(["umount", "-l", place], check=False)
-        os.rmdir(place)
+def test_full_disk_is_507(start, tmpfs):
+    place = tmpfs(12)
+    server = start(COVE_DATA=os.path.join(place, "data"))
+    small = server.admin.push_blob("library/a", b"small")
+    big = secrets.token_bytes(16 << 20)
+    reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(big)}", big,
+                              headers=OCTETS)
+    assert reply.status == 507, reply
+    assert server.admin.get("/v2/library/a/blobs/" + small).body == b"small"
+    server.stop()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
-def test_the_reserve_is_left_free(start):
+def test_the_reserve_is_left_free(start, tmpfs):
     """What does not fit is told before it is sent, or where it becomes too much; pulls go on."""
-    place = tempfile.mkdtemp(prefix="cove-reserve-")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", place],
-                      check=False).returncode:
-        pytest.skip("no mounts here")
+    place = tmpfs(128)
 
     def free():
         room = os.statvfs(place)
         return room.f_bavail * room.f_frsize
-    try:
-        server = start(COVE_DATA=os.path.join(place, "data"), COVE_STORE_RESERVE="48MiB")
-        kept = server.admin.push_image("library/a", "v1", layers=(secrets.token_bytes(10 << 20),))
-        url = "/v2/library/a/blobs/uploads/"
-        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
-            login = b64encode(f"admin:{PASSWORD}".encode()).decode()
-            s.sendall(f"POST {url}?digest={sha256(b'big')} HTTP/1.1\r\nHost: cove\r\nAuthorization: Basic {login}\r\n"
-                      f"Content-Length: {100 << 20}\r\n\r\n".encode())
-            assert s.recv(100).startswith(b"HTTP/1.1 507 ")  # before a byte of it was sent
-        location = server.admin.post(url).headers["Location"]
-        reply = server.admin.patch(location, (bytes(1 << 20) for _ in range(100)))
-        assert reply.status == 507 and "no space left" in reply.message, reply
-        assert free() >= 38 << 20, free()  # what has no length is looked at every 8 MiB
-        assert server.admin.delete(location).status == 204
-        server.admin.push_blob("library/a", secrets.token_bytes(1 << 20))
-        assert server.admin.get("/v2/library/a/manifests/v1").body == kept[1]
-        server.stop()
-    finally:
-        subprocess.run(["umount", "-l", place], check=False)
-        os.rmdir(place)
+    server = start(COVE_DATA=os.path.join(place, "data"), COVE_STORE_RESERVE="48MiB")
+    kept = server.admin.push_image("library/a", "v1", layers=(secrets.token_bytes(10 << 20),))
+    url = "/v2/library/a/blobs/uploads/"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as s:
+        login = b64encode(f"admin:{PASSWORD}".encode()).decode()
+        s.sendall(f"POST {url}?digest={sha256(b'big')} HTTP/1.1\r\nHost: cove\r\nAuthorization: Basic {login}\r\n"
+                  f"Content-Length: {100 << 20}\r\n\r\n".encode())
+        assert s.recv(100).startswith(b"HTTP/1.1 507 ")  # before a byte of it was sent
+    location = server.admin.post(url).headers["Location"]
+    reply = server.admin.patch(location, (bytes(1 << 20) for _ in range(100)))
+    assert reply.status == 507 and "no space left" in reply.message, reply
+    assert free() >= 38 << 20, free()  # what has no length is looked at every 8 MiB
+    assert server.admin.delete(location).status == 204
+    server.admin.push_blob("library/a", secrets.token_bytes(1 << 20))
+    assert server.admin.get("/v2/library/a/manifests/v1").body == kept[1]
+    server.stop()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system")
-def test_a_full_disk_is_emptied_by_deletes(start, postgres):
+def test_a_full_disk_is_emptied_by_deletes(start, postgres, tmpfs):
     """Somebody else took the last byte: the reserve lets the database write what gives room again,
     and is not for pushes."""
     if postgres:
         pytest.skip("the database is elsewhere")
-    place = tempfile.mkdtemp(prefix="cove-full-")
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", place],
-                      check=False).returncode:
-        pytest.skip("no mounts here")
-    try:
-        server = start(COVE_DATA=os.path.join(place, "data"), COVE_GC_GRACE_S=0)
-        pushed = [server.admin.push_blob("library/a", secrets.token_bytes(300_000))
-                  for _ in range(40)]
-        server.restart()  # the log of the database begins anew
-        filler = os.path.join(place, "filler")
-        with open(filler, "wb", buffering=0) as f:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while f.write(bytes(size)) == size:
-                        pass
-                except OSError:
+    place = tmpfs(48)
+    server = start(COVE_DATA=os.path.join(place, "data"), COVE_GC_GRACE_S=0)
+    pushed = [server.admin.push_blob("library/a", secrets.token_bytes(300_000))
+              for _ in range(40)]
+    server.restart()  # the log of the database begins anew
+    filler = os.path.join(place, "filler")
+    with open(filler, "wb", buffering=0) as f:
+        for size in (1 << 20, 4096, 1):
+            try:
+                while f.write(bytes(size)) == size:
                     pass
-        def delete(digest):
-            return server.admin.delete(f"/v2/library/a/blobs/{digest}").status
-        eventually(lambda: delete(pushed[0]) == 202)
-        data = secrets.token_bytes(300_000)
-        reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(data)}", data,
-                                  headers=OCTETS)
-        assert reply.status == 507, reply
-        assert [delete(x) for x in pushed[1:]] == [202] * 39
-        assert command(server, "gc")[0] == 0
-        os.unlink(filler)
-        eventually(lambda: os.path.getsize(os.path.join(place, "data", "reserve")) > 1 << 20)
-        server.admin.push_blob("library/a", secrets.token_bytes(10 << 20))
-        server.stop()
-    finally:
-        subprocess.run(["umount", "-l", place], check=False)
-        os.rmdir(place)
+            except OSError:
+                pass
+    def delete(digest):
+        return server.admin.delete(f"/v2/library/a/blobs/{digest}").status
+    eventually(lambda: delete(pushed[0]) == 202)
+    data = secrets.token_bytes(300_000)
+    reply = server.admin.post(f"/v2/library/a/blobs/uploads/?digest={sha256(data)}", data,
+                              headers=OCTETS)
+    assert reply.status == 507, reply
+    assert [delete(x) for x in pushed[1:]] == [202] * 39
+    assert command(server, "gc")[0] == 0
+    os.unlink(filler)
+    eventually(lambda: os.path.getsize(os.path.join(place, "data", "reserve")) > 1 << 20)
+    server.admin.push_blob("library/a", secrets.token_bytes(10 << 20))
+    server.stop()
 
 
 def test_commands_with_and_without_a_server(start):
