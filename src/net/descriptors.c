@@ -8,8 +8,23 @@
  */
 #include "net/descriptors.h"
 
+#include <sys/resource.h>
+
 #define REST_MAX 2048
 #define LEAST 32
+
+int64_t descriptors_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) != 0)
+        return 1024;
+    if (l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &l) != 0)
+            getrlimit(RLIMIT_NOFILE, &l);
+    }
+    return l.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)l.rlim_cur;
+}
 
 void descriptors_init(struct descriptors *d, int64_t files, int64_t connections)
 {

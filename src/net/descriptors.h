@@ -15,6 +15,8 @@ struct descriptors {
     _Atomic int64_t used;
 };
 
+/* The process's limit of open files, raised as far as it may go. */
+int64_t descriptors_limit(void);
 /* Shares out `files`, the process's limit of open files; `connections`: as many as are wanted. */
 void descriptors_init(struct descriptors *d, int64_t files, int64_t connections);
 /* One for a new connection; false: what is left is kept for requests. */

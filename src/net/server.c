@@ -38,7 +38,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -748,23 +747,9 @@ void server_free(struct server *s)
     free(s);
 }
 
-/* The limit of open files, raised as far as it goes. */
-static int64_t files_limit(void)
-{
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) != 0)
-        return 1024;
-    if (l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &l) != 0)
-            getrlimit(RLIMIT_NOFILE, &l);
-    }
-    return l.rlim_cur > INT32_MAX ? INT32_MAX : (int64_t)l.rlim_cur;
-}
-
 static void share_descriptors(struct server *s, int64_t connections)
 {
-    int64_t files = files_limit();
+    int64_t files = descriptors_limit();
     descriptors_init(&s->fds, files, connections);
     if (s->fds.connections < connections)
         log_warn("net", "%lld connections instead of %lld: the limit of open files is %lld",
