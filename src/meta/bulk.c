@@ -106,12 +106,9 @@ STATEMENT parents_of = SQL2(PARENTS(IDS_LITE("$1")), PARENTS(IDS_PG("$1")));
 STATEMENT worth = SQL2(WORTH("a.id IN " IDS_LITE("$1")), WORTH("a.id IN " IDS_PG("$1")));
 STATEMENT worth_all =
     SQL2(WORTH("a.repository_id IN " IDS_LITE("$1")), WORTH("a.repository_id IN " IDS_PG("$1")));
-STATEMENT artifacts_in = SQL2("SELECT count(*) FROM artifact a WHERE a.state <> 1 AND "
-                              "a.repository_id IN " IDS_LITE("$1"),
-                              "SELECT count(*) FROM artifact a WHERE a.state <> 1 AND "
-                              "a.repository_id IN " IDS_PG("$1"));
-STATEMENT tags_in = SQL2("SELECT count(*) FROM tag t WHERE t.repository_id IN " IDS_LITE("$1"),
-                         "SELECT count(*) FROM tag t WHERE t.repository_id IN " IDS_PG("$1"));
+STATEMENT artifacts_in =
+    ON_SET("SELECT count(*) FROM artifact a WHERE a.state <> 1 AND a.repository_id", "");
+STATEMENT tags_in = ON_SET("SELECT count(*) FROM tag t WHERE t.repository_id", "");
 
 STATEMENT projects_hold = SQL2(PROJECTS(IDS_LITE("$1")), PROJECTS(IDS_PG("$1")));
 STATEMENT repositories_of = SQL2(INSIDE(IDS_LITE("$1")), INSIDE(IDS_PG("$1")));

@@ -37,14 +37,13 @@ STATEMENT lock =
     "THEN 1 ELSE 0 END AS used, COALESCE((SELECT max(l.lease_until) FROM repo_blob l WHERE "       \
     "l.blob_id = b.id), 0) AS lease FROM blob b WHERE b.id IN "
 STATEMENT kept = SQL2(KEPT IDS_LITE("$1"), KEPT IDS_PG("$1"));
-#define ON_SET(text) SQL2(text " IN " IDS_LITE("$1"), text " IN " IDS_PG("$1"))
-STATEMENT forget_candidates = ON_SET("DELETE FROM gc_candidate WHERE blob_id");
+STATEMENT forget_candidates = ON_SET("DELETE FROM gc_candidate WHERE blob_id", "");
 STATEMENT postpone = SQL("UPDATE gc_candidate SET review_after = $2 WHERE blob_id = $1");
-STATEMENT condemn = ON_SET("UPDATE blob SET state = $2, condemned_at = $3 WHERE id");
-STATEMENT revive = ON_SET("UPDATE blob SET state = 2, condemned_at = 0 WHERE id");
-STATEMENT drop_expected = ON_SET("DELETE FROM blob WHERE state = 1 AND id");
-STATEMENT tombstone = ON_SET("UPDATE blob SET state = 4 WHERE id");
-STATEMENT forget = ON_SET("DELETE FROM blob WHERE state = 4 AND id");
+STATEMENT condemn = ON_SET("UPDATE blob SET state = $2, condemned_at = $3 WHERE id", "");
+STATEMENT revive = ON_SET("UPDATE blob SET state = 2, condemned_at = 0 WHERE id", "");
+STATEMENT drop_expected = ON_SET("DELETE FROM blob WHERE state = 1 AND id", "");
+STATEMENT tombstone = ON_SET("UPDATE blob SET state = 4 WHERE id", "");
+STATEMENT forget = ON_SET("DELETE FROM blob WHERE state = 4 AND id", "");
 
 static enum err list(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                      struct list *out)

@@ -10,7 +10,10 @@
     "(SELECT CAST(value AS BIGINT) FROM jsonb_array_elements_text(CAST(CAST(" n                    \
     " AS TEXT) AS JSONB)))"
 
-/* The same of texts. */
+/* A statement on the rows whose `head` is in the set $1. */
+#define ON_SET(head, tail) SQL2(head " IN " IDS_LITE("$1") tail, head " IN " IDS_PG("$1") tail)
+
+/* A set of texts. */
 #define TEXTS_LITE(n) "(SELECT value FROM json_each(" n "))"
 #define TEXTS_PG(n)                                                                                \
     "(SELECT value FROM jsonb_array_elements_text(CAST(CAST(" n " AS TEXT) AS JSONB)))"

@@ -147,10 +147,9 @@ STATEMENT these = SQL2(THESE IDS_LITE("$1") TOPS, THESE IDS_PG("$1") TOPS);
     " ORDER BY b.id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "     \
     "creation_time = excluded.creation_time"
 STATEMENT candidates = SQL2(CANDIDATES IDS_LITE("$1") AGAIN, CANDIDATES IDS_PG("$1") AGAIN);
-#define ON_SET(text) SQL2(text " IN " IDS_LITE("$1"), text " IN " IDS_PG("$1"))
-STATEMENT drop_tags = ON_SET("DELETE FROM tag WHERE artifact_id");
-STATEMENT drop_edges = ON_SET("DELETE FROM artifact_child WHERE parent_id");
-STATEMENT drop_artifacts = ON_SET("DELETE FROM artifact WHERE id");
+STATEMENT drop_tags = ON_SET("DELETE FROM tag WHERE artifact_id", "");
+STATEMENT drop_edges = ON_SET("DELETE FROM artifact_child WHERE parent_id", "");
+STATEMENT drop_artifacts = ON_SET("DELETE FROM artifact WHERE id", "");
 STATEMENT left = SQL("SELECT (SELECT count(*) FROM (SELECT 1 FROM artifact WHERE repository_id = "
                      "$1 LIMIT 1) AS a) + (SELECT count(*) FROM (SELECT 1 FROM repo_blob WHERE "
                      "repository_id = $1 LIMIT 1) AS b)");

@@ -52,20 +52,14 @@ STATEMENT lock_blobs =
     "RETURNING blob_id AS blob_id, (SELECT r.project_id FROM repository r WHERE r.id = "           \
     "repo_blob.repository_id) AS project_id, (SELECT CASE WHEN b.state = 1 THEN 0 ELSE b.size "    \
     "END FROM blob b WHERE b.id = repo_blob.blob_id) AS size"
-STATEMENT end_over = SQL2("DELETE FROM repo_blob WHERE blob_id IN " IDS_LITE(
-                              "$1") " AND lease_until <= $2" UNNEEDED GIVEN_BACK,
-                          "DELETE FROM repo_blob WHERE blob_id IN " IDS_PG(
-                              "$1") " AND lease_until <= $2" UNNEEDED GIVEN_BACK);
+STATEMENT end_over =
+    ON_SET("DELETE FROM repo_blob WHERE blob_id", " AND lease_until <= $2" UNNEEDED GIVEN_BACK);
 STATEMENT end_in =
-    SQL2("DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id IN " IDS_LITE("$1")
-             UNNEEDED GIVEN_BACK,
-         "DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id IN " IDS_PG("$1")
-             UNNEEDED GIVEN_BACK);
+    ON_SET("DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id", UNNEEDED GIVEN_BACK);
 STATEMENT still_held =
-    SQL2("SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
-         "repository r ON r.id = l.repository_id WHERE l.blob_id IN " IDS_LITE("$1"),
-         "SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
-         "repository r ON r.id = l.repository_id WHERE l.blob_id IN " IDS_PG("$1"));
+    ON_SET("SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
+           "repository r ON r.id = l.repository_id WHERE l.blob_id",
+           "");
 
 STATEMENT sum_blobs = SQL("SELECT CAST(coalesce(sum(b.size), 0) AS BIGINT) FROM blob b WHERE "
                           "b.state <> 1 AND b.id IN (SELECT "
