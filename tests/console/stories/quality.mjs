@@ -83,6 +83,8 @@ export async function keyboard(b) {
   check(await b.page.evaluate(() => document.activeElement.getAttribute('role') === 'menuitem'), 'the focus is in the menu')
   await press('ArrowDown', 'Escape')
   check(await menu.evaluate((e) => e === document.activeElement), 'the focus is back on the menu')
+  check(await menu.evaluate((e) => (e.click(), document.activeElement.getAttribute('role'))) === 'menuitem', 'no key falls between the opening and the focus')
+  await press('Escape')
   check(b.page.url().includes('/artifacts/'), 'Esc closed the menu alone')
   // The account, from the keyboard: it opens, Esc closes it, the focus is where it was.
   const account = b.page.getByRole('button', { name: 'admin' })
