@@ -106,7 +106,7 @@ export async function read_only(b) {
     const banner = b.page.getByRole('status').filter({ hasText: 'Read-only mode.' })
     await banner.getByText('Pulls go on').waitFor()
     await b.audit('read only settings')
-    for (const [path, name, button] of [['/projects', 'Projects', 'New project'], ['/storage', 'Storage', 'Collect garbage'], ['/upstreams', 'Upstreams', 'Account of up']]) {
+    for (const [path, name, button] of [['/projects', 'Projects', 'New project'], ['/storage', 'Storage', 'Collect garbage']]) {
       await b.page.goto(url + path)
       await heading(b, name)
       await banner.waitFor()
@@ -116,6 +116,12 @@ export async function read_only(b) {
       check((await change.getAttribute('title')) === 'Read-only mode: nothing can be changed now', `${button} says why`)
       if (path === '/projects') await b.audit('read only projects')
     }
+    await b.page.goto(url + '/upstreams')
+    await b.page.getByRole('button', { name: 'Actions for up', exact: true }).click()
+    const account = b.page.getByRole('menuitem', { name: 'Account and token…' })
+    await account.getByText('Read-only mode: nothing can be changed now').waitFor()
+    check((await account.getAttribute('aria-disabled')) === 'true', 'the account can be changed')
+    await b.page.getByRole('menuitem', { name: 'Pause…' }).waitFor() // goes on
     b.tolerate(401, 403)
     const refused = await api(b, 'POST', '/api/v2.0/projects', { project_name: 'while-read-only' })
     check(refused.status === 403 && refused.text.includes('read only mode'), refused.text)
