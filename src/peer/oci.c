@@ -160,6 +160,18 @@ static struct str media_type_of(const struct client_answer *answer)
     return str_trim(str_cut(&value, ';'));
 }
 
+/* Does the body look like a manifest of any kind? Portals, parked hosts and broken front servers
+   say 200 to everything. */
+static bool is_manifest(struct ctx *c, struct str payload)
+{
+    CLEANUP(json_done) json_t *root = NULL;
+    int64_t version;
+    struct str type;
+    return json_parse(c, payload, &root) == E_OK && json_is_object(root) &&
+           (json_get_i64(root, "schemaVersion", &version) ||
+            json_get_str(root, "mediaType", &type));
+}
+
 /* What the manifest says of itself is covered by its digest; the header is only the fallback. */
 static struct str sniff_media_type(struct ctx *c, struct str given, struct str payload)
 {
@@ -171,7 +183,8 @@ static struct str sniff_media_type(struct ctx *c, struct str given, struct str p
     return str_dup(&c->mem, inner);
 }
 
-/* The digest of a manifest's bytes, checked against what was asked and what the header says. */
+/* The digest of a manifest's bytes, checked against what was asked and what the header says. Where
+   nobody named one, the bytes must at least be a manifest. */
 static enum err prove(struct ctx *c, struct str ref, const struct client_answer *answer,
                       struct str *digest_out)
 {
@@ -187,6 +200,8 @@ static enum err prove(struct ctx *c, struct str ref, const struct client_answer 
     if (wanted && !digest_eq(&want, &have))
         return fail(c, E_UPSTREAM, "upstream sends a manifest that is %s instead of %s", have.text,
                     want.text);
+    if (!wanted && !is_manifest(c, answer->body))
+        return fail(c, E_UPSTREAM, "upstream sends something that is no manifest");
     *digest_out = str_dup(&c->mem, digest_str(&have));
     return E_OK;
 }

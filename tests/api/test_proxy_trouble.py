@@ -7,9 +7,15 @@ import time
 import pytest
 
 from proxied import Puller, config, eventually, outcomes, proxy_of, set_metadata
-from upstream import OCI_INDEX, Upstream, digest_of
+from upstream import OCI_INDEX, OCI_MANIFEST, Upstream, digest_of
 
 LAYER = b"a layer " * 3000
+# What a captive portal, a parked host or a broken front server says to everything.
+PORTALS = [{"status": 200, "headers": {"Content-Type": kind, "Docker-Content-Digest": None},
+            "body": body}
+           for kind, body in (("text/html", "<html>Please log in</html>"),
+                              ("application/json", '{"errors": [{"code": "DENIED"}]}'),
+                              (OCI_MANIFEST, ""))]
 
 
 @pytest.fixture
@@ -48,6 +54,7 @@ def timed(puller, n=30, ref="1"):
     {"status": 500}, {"status": 502}, {"status": 503}, {"delay": 8}, {"rst": True},
     {"status": 429}, {"status": 429, "headers": {"Retry-After": "30"}},
     {"status": 401}, {"status": 403}, {"flood": 200000}, {"wrong_digest_header": "nonsense"},
+    *PORTALS,
 ], ids=str)
 def test_cached_tag_in_less_than_a_second(up, cached, step):
     up.script("/v2/", {**step, "times": 0})
@@ -188,6 +195,16 @@ def test_lies_about_manifests(up, cove):
     up.script(f"/manifests/{image.digest}", {"corrupt_at": 5, "times": 0}, method="GET")
     reply = Puller(cove).manifest("team/app", "1")
     assert reply.status == 502, reply
+    up.clear_scripts()
+    assert Puller(cove).manifest("team/app", "1").body == image.payload
+
+
+@pytest.mark.parametrize("step", PORTALS, ids=str)
+def test_what_is_no_manifest_is_not_passed_on(up, cove, step):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.script("/manifests/", {**step, "times": 0})
+    reply = Puller(cove).manifest("team/app", "1")
+    assert reply.status == 502 and "no manifest" in reply.message, reply
     up.clear_scripts()
     assert Puller(cove).manifest("team/app", "1").body == image.payload
 
