@@ -82,6 +82,12 @@ STATEMENT by_digest = SQL(
     "$2 AND "
     "a.digest = $3");
 
+STATEMENT by_blob = SQL(
+    "SELECT " MANIFEST ", 0 AS tag_id, 0 AS checked_at, a.push_time AS pushed_at, 0 AS pinned FROM "
+    "blob b JOIN artifact_blob x ON x.blob_id = b.id JOIN artifact a ON a.id = x.artifact_id JOIN "
+    "repository r ON r.id = a.repository_id WHERE r.project_id = $1 AND r.name = $2 AND "
+    "b.digest = $3 AND b.state <> 4 AND a.state = 2 ORDER BY a.id DESC LIMIT 1");
+
 static enum err read_manifest(struct ctx *c, const struct sql *s, int64_t project_id,
                               struct str repository, struct str key, struct manifest_row *out)
 {
@@ -101,6 +107,12 @@ enum err manifest_by_digest(struct ctx *c, int64_t project_id, struct str reposi
                             struct str digest, struct manifest_row *out)
 {
     return read_manifest(c, &by_digest, project_id, repository, digest, out);
+}
+
+enum err manifest_by_blob(struct ctx *c, int64_t project_id, struct str repository,
+                          struct str digest, struct manifest_row *out)
+{
+    return read_manifest(c, &by_blob, project_id, repository, digest, out);
 }
 
 #define COLUMNS                                                                                    \

@@ -53,6 +53,9 @@ enum err manifest_by_tag(struct ctx *c, int64_t project_id, struct str repositor
                          struct manifest_row *out);
 enum err manifest_by_digest(struct ctx *c, int64_t project_id, struct str repository,
                             struct str digest, struct manifest_row *out);
+/* The newest manifest of the repository that names the blob of this digest. */
+enum err manifest_by_blob(struct ctx *c, int64_t project_id, struct str repository,
+                          struct str digest, struct manifest_row *out);
 
 /* What a manifest names, parsed by rule/manifest.c, as rows to be. */
 struct artifact_child {

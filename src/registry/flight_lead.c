@@ -90,7 +90,7 @@ static bool is_here(struct ctx *c, struct flight *f)
     struct blob b;
     if (find_blob(c, f, &b) != E_OK)
         return false;
-    if (b.size > 0)
+    if (b.size > 0 && b.state != STATE_EXPECTED) /* else it is only somebody's word */
         learn_size(f, b.size);
     if (b.state != STATE_ACTIVE && b.state != STATE_CONDEMNED)
         return false;

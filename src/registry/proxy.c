@@ -20,6 +20,7 @@
 #include "registry/readonly.h"
 #include "registry/tally.h"
 #include "rule/glob.h"
+#include "rule/manifest.h"
 #include "rule/regex.h"
 #include "rule/settings.h"
 
@@ -434,6 +435,24 @@ static enum err ask_blob(struct ctx *c, const struct place *at, const struct dig
                   said.reason);
 }
 
+/* The size that this repository's own manifest gives the blob; -1 = none does. The row of a blob
+   that never came holds what the first one said who named it, which may be anybody's lie. */
+static int64_t named_size(struct ctx *c, const struct place *at, const struct digest *d)
+{
+    struct manifest_row row = {0};
+    struct manifest m;
+    struct str digest = digest_str(d);
+    if (manifest_by_blob(c, at->access->project.project_id, at->repository, digest, &row) != E_OK ||
+        manifest_parse(c, row.payload, row.media_type, &m) != E_OK)
+        return -1;
+    if (str_eq(m.config.digest, digest))
+        return m.config.size;
+    for (size_t i = 0; i < m.layer_count; i++)
+        if (str_eq(m.layers[i].digest, digest))
+            return m.layers[i].size;
+    return -1;
+}
+
 /* Does a stored manifest of this repository name the blob? Then its size is known, too. */
 static bool is_known(struct ctx *c, const struct place *at, const struct digest *d, int64_t *size)
 {
@@ -442,7 +461,7 @@ static bool is_known(struct ctx *c, const struct place *at, const struct digest 
     if (tx_read(c, &tx) != E_OK ||
         blob_known(c, at->access->project.project_id, at->repository, digest_str(d), &b) != E_OK)
         return false;
-    *size = b.size;
+    *size = b.state == STATE_EXPECTED ? named_size(c, at, d) : b.size;
     return true;
 }
 
@@ -528,7 +547,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
         TRY(may_ask(c, at));
         int64_t said = -1;
         TRY(ask_blob(c, at, d, &said));
-        size = size >= 0 ? size : said; /* a descriptor is proven, a header is not */
+        size = size >= 0 ? size : said; /* a descriptor is worth more than a header */
     } else if (!flight_flying(c->sv->flights, d)) {
         /* What another repository of the store holds is linked even when upstream is away. */
         CLEANUP(tx_end) struct tx tx = {0};

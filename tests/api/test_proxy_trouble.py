@@ -240,6 +240,24 @@ def test_unknown_length_without_a_manifest(up, cove):
     assert Puller(cove).blob("team/app", digest_of(data)).body == data
 
 
+@pytest.mark.parametrize("lie", [5, 1 << 30], ids=str)
+def test_a_size_is_believed_in_its_own_repository_only(up, cove, lie):
+    """Whoever may publish an image upstream may write any size into it, of any blob."""
+    image = up.add_image("team/app", "1", [LAYER])
+    config = up.add_blob("mallory/app", b"{}")
+    named = json.loads(image.payload)
+    named["config"].update(digest=config, size=2)
+    named["layers"][0]["size"] = lie
+    up.put_manifest("mallory/app", "1", json.dumps(named).encode(), OCI_MANIFEST)
+    puller = Puller(cove)
+    assert puller.manifest("mallory/app", "1").status == 200
+    size = int(puller.blob("team/app", image.layers[0], method="HEAD").headers["Content-Length"])
+    assert size == len(LAYER), "before its manifest is here, too"
+    puller.image("team/app", "1")
+    up.down()
+    puller.image("team/app", "1")
+
+
 def test_endless_and_wrong_length(up, cove):
     data = random.Random(5).randbytes(1 << 20)
     up.add_image("team/app", "1", [data])
