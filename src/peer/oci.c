@@ -15,6 +15,7 @@
 #include "peer/linkheader.h"
 #include "peer/token.h"
 #include "rule/manifest.h"
+#include "rule/name.h"
 #include "rule/settings.h"
 
 #include <stdlib.h>
@@ -446,9 +447,9 @@ static enum err add_page(struct ctx *c, struct str body, struct names *names)
         return too_many(c);
     for (size_t i = 0; i < json_array_size(tags); i++) {
         const json_t *tag = json_array_get(tags, i);
-        if (!json_is_string(tag) || json_string_length(tag) > 128)
-            continue; /* no tag that we could ask for */
-        TRY(add_name(c, names, (struct str){json_string_value(tag), json_string_length(tag)}));
+        struct str text = {json_string_value(tag), json_string_length(tag)};
+        if (json_is_string(tag) && name_is_tag(text)) /* else none that we could ask for */
+            TRY(add_name(c, names, text));
     }
     return E_OK;
 }
@@ -517,14 +518,29 @@ enum err oci_tags(struct ctx *c, const struct endpoint *e, struct str repo, stru
     return E_OK;
 }
 
+/* Takes out what is of another type: an upstream need not do it (OCI Distribution Spec, "Listing
+   Referrers"), but who asks us is told that it was done. */
+static void only_of_type(json_t *list, struct str type)
+{
+    for (size_t i = json_array_size(list); type.n && i-- > 0;) {
+        struct str mine;
+        if (!json_get_str(json_array_get(list, i), "artifactType", &mine) || !str_eq(mine, type))
+            json_array_remove(list, i);
+    }
+}
+
 /* Appends the list of one page; the first page is the whole so far. */
-static enum err add_referrers(struct ctx *c, struct str body, json_t **all)
+static enum err add_referrers(struct ctx *c, struct str body, struct str type, json_t **all)
 {
     CLEANUP(json_done) json_t *page = NULL;
-    if (json_parse(c, body, &page) != E_OK || !json_is_array(json_object_get(page, "manifests")))
+    json_t *list = NULL;
+    if (json_parse(c, body, &page) == E_OK && json_is_object(page))
+        list = json_object_get(page, "manifests");
+    if (!json_is_array(list))
         return fail(c, E_UPSTREAM, "the upstream's list of referrers is not an index");
+    only_of_type(list, type);
     if (*all)
-        json_array_extend(json_object_get(*all, "manifests"), json_object_get(page, "manifests"));
+        json_array_extend(json_object_get(*all, "manifests"), list);
     else
         *all = json_incref(page);
     return E_OK;
@@ -545,8 +561,6 @@ static enum err referrer_page(struct ctx *c, const struct asker *a, struct str r
     TRY(ask(c, &q, answer, st));
     if (answer->status != 200)
         return oci_status_error(c, a, st, E_NOT_FOUND);
-    if (json_scan(c, answer->body, NULL) != E_OK)
-        return fail(c, E_UPSTREAM, "the upstream's list of referrers is not JSON");
     return next_page(c, a, url, answer, next_out);
 }
 
@@ -568,12 +582,11 @@ enum err oci_referrers(struct ctx *c, const struct endpoint *e, struct str repo,
         bytes += answer.body.n;
         if (pages == REFERRER_PAGES || bytes > MANIFEST_MAX)
             return fail(c, E_UPSTREAM, "the upstream's list of referrers is too long");
-        if (pages || url.n)
-            TRY(add_referrers(c, answer.body, &all));
-    }
-    if (!all) { /* one page, as it came */
-        *index_out = answer.body;
-        return E_OK;
+        TRY(add_referrers(c, answer.body, artifact_type, &all));
+        if (!pages && !url.n && !artifact_type.n) { /* one page, as it came */
+            *index_out = answer.body;
+            return E_OK;
+        }
     }
     size_t n = json_dumpb(all, NULL, 0, JSON_COMPACT);
     char *text = arena_alloc(&c->mem, n + 1);

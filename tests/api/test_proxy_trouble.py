@@ -350,6 +350,37 @@ def test_referrers(up, cove):
     assert [m["digest"] for m in again] == [found[0]["digest"]], "what is cached is known here"
 
 
+def test_referrers_of_an_upstream_that_does_not_filter(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    for kind in ("signature", "sbom"):
+        up.add_image("team/app", None, [kind.encode()], subject=image,
+                     artifact_type=f"application/vnd.example.{kind}")
+    puller = Puller(cove)
+    path = f"referrers/{image.digest}"
+    all_of_them = puller.request("GET", "team/app", path).body
+    up.script("/referrers/", {"body": all_of_them, "headers": {"OCI-Filters-Applied": None}})
+    wanted = "application/vnd.example.sbom"
+    reply = puller.request("GET", "team/app", f"{path}?artifactType={wanted}")
+    assert reply.headers["OCI-Filters-Applied"] == "artifactType"
+    assert [m["artifactType"] for m in reply.json()["manifests"]] == [wanted], "so it must be true"
+
+
+def test_lists_that_are_none(up, cove):
+    image = up.add_image("team/app", "1", [LAYER])
+    up.add_image("team/app", None, [b"s"], subject=image, artifact_type="application/x")
+    puller = Puller(cove)
+    puller.image("team/app", "1")
+    path = f"referrers/{image.digest}"
+    found = puller.request("GET", "team/app", path).body
+    for portal in PORTALS:
+        up.script("/referrers/", portal)
+        assert puller.request("GET", "team/app", path).body == found, "the list that came last"
+        up.script("/tags/list", portal)
+        assert puller.request("GET", "team/app", "tags/list").json()["tags"] == ["1"]
+    up.script("/tags/list", {"body": json.dumps({"tags": ["2", "no tag", "\n", 3, "x" * 129]})})
+    assert puller.request("GET", "team/app", "tags/list").json()["tags"] == ["1", "2"]
+
+
 def test_referrers_that_come_in_pages(up, cove):
     image = up.add_image("team/app", "1", [LAYER])
     signatures = [up.add_image("team/app", None, [b"signature %d" % i], subject=image,
