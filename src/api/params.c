@@ -11,7 +11,6 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
-#include <stdlib.h>
 
 enum err query_decode(struct call *r, void *out)
 {
@@ -178,11 +177,8 @@ enum err get_retention(struct call *r)
     TRY(read_retention(r, &id, &doc));
     if (json_object_set_new(doc, "id", json_integer(id)) != 0)
         return fail(c, E_UNAVAILABLE, "out of memory");
-    char *text = json_dumps(doc, JSON_COMPACT);
-    if (!text)
-        return fail(c, E_UNAVAILABLE, "out of memory");
-    struct str reply = str_dup(&c->mem, str_of(text));
-    free(text);
+    struct str reply;
+    TRY(json_text(c, doc, &reply));
     return reply_text(r, 200, S("application/json"), reply);
 }
 

@@ -199,9 +199,21 @@ static size_t utf8_step(const unsigned char *p, size_t left)
     return len;
 }
 
+/* How many bytes of whole words of ASCII come first. */
+static size_t ascii_words(const char *p, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, p + i, sizeof word);
+        if (word & UINT64_C(0x8080808080808080))
+            break;
+    }
+    return i;
+}
+
 bool utf8_valid(struct str s)
 {
-    for (size_t i = 0; i < s.n;) {
+    for (size_t i = ascii_words(s.p, s.n); i < s.n; i += ascii_words(s.p + i, s.n - i)) {
         size_t step = utf8_step((const unsigned char *)s.p + i, s.n - i);
         if (!step)
             return false;

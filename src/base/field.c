@@ -74,16 +74,6 @@ static enum err decode_list(struct ctx *c, const struct field *f, const json_t *
     return E_OK;
 }
 
-static enum err decode_raw(struct ctx *c, const json_t *v, struct raw_json *out)
-{
-    char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-    if (!text)
-        return fail(c, E_UNAVAILABLE, "out of memory");
-    out->text = str_dup(&c->mem, str_of(text));
-    free(text);
-    return E_OK;
-}
-
 static enum err decode_value(struct ctx *c, const struct field *f, const json_t *v, void *at)
 {
     switch (f->type) {
@@ -103,7 +93,7 @@ static enum err decode_value(struct ctx *c, const struct field *f, const json_t 
             !time_parse((struct str){json_string_value(v), json_string_length(v)}, at))
             return wrong_type(c, f, "a time");
         return E_OK;
-    case F_JSON: return decode_raw(c, v, at);
+    case F_JSON: return json_text(c, v, &((struct raw_json *)at)->text);
     case F_STRS: return decode_strs(c, f, v, at);
     case F_I64S: return decode_i64s(c, f, v, at);
     case F_OBJECT: return fields_decode(c, f->sub, v, at, NULL);

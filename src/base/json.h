@@ -26,7 +26,7 @@ struct json_limits {
    values, not UTF-8, not JSON. No recursion. */
 enum err json_scan(struct ctx *c, struct str text, const struct json_limits *limits);
 /* Scans, then parses; duplicate keys are refused. The value is freed with json_decref by the
-   caller (CLEANUP(json_done)). */
+   caller (CLEANUP(json_done)), before another thread has any of it. E_UNAVAILABLE: no memory. */
 enum err json_parse(struct ctx *c, struct str text, json_t **out);
 /* The same of bytes that json_scan has passed. */
 enum err json_build(struct ctx *c, struct str text, json_t **out);
@@ -50,6 +50,10 @@ void put_str(struct json_out *j, struct str s); /* invalid UTF-8 becomes U+FFFD 
 void put_i64(struct json_out *j, int64_t v);
 void put_bool(struct json_out *j, bool v);
 void put_null(struct json_out *j);
-void put_raw(struct json_out *j, struct str json); /* finished JSON, as it is */
+void put_raw(struct json_out *j, struct str json);  /* finished JSON, as it is */
+void put_json(struct json_out *j, const json_t *v); /* what was read; as deep as it is */
+
+/* Compact text of a value, in c->mem. E_TOO_LARGE over BUF_MAX or the budget of c. */
+enum err json_text(struct ctx *c, const json_t *v, struct str *out);
 
 #endif

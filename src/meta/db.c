@@ -195,8 +195,8 @@ static void fill_numbers(struct ctx *c, struct str text, struct i64s *out)
 /* A JSON array of texts, written by us. */
 static enum err fill_texts(struct ctx *c, struct str text, struct strs *out)
 {
-    CLEANUP(json_done) json_t *array = json_loadb(text.p, text.n, 0, NULL);
-    if (!array)
+    CLEANUP(json_done) json_t *array = NULL;
+    if (json_build(c, text, &array) != E_OK)
         return fail(c, E_INTERNAL, "a list in the database cannot be read");
     size_t n = json_array_size(array);
     out->items = arena_alloc(&c->mem, n * sizeof *out->items);

@@ -539,10 +539,10 @@ static enum err add_referrers(struct ctx *c, struct str body, struct str type, j
     if (!json_is_array(list))
         return fail(c, E_UPSTREAM, "the upstream's list of referrers is not an index");
     only_of_type(list, type);
-    if (*all)
-        json_array_extend(json_object_get(*all, "manifests"), list);
-    else
+    if (!*all)
         *all = json_incref(page);
+    else if (json_array_extend(json_object_get(*all, "manifests"), list) != 0)
+        return fail(c, E_UNAVAILABLE, "out of memory");
     return E_OK;
 }
 
@@ -588,11 +588,7 @@ enum err oci_referrers(struct ctx *c, const struct endpoint *e, struct str repo,
             return E_OK;
         }
     }
-    size_t n = json_dumpb(all, NULL, 0, JSON_COMPACT);
-    char *text = arena_alloc(&c->mem, n + 1);
-    json_dumpb(all, text, n, JSON_COMPACT);
-    *index_out = (struct str){text, n};
-    return E_OK;
+    return json_text(c, all, index_out);
 }
 
 enum err oci_ping(struct ctx *c, const struct endpoint *e, struct oci_status *st)

@@ -4,8 +4,6 @@
 #include "base/json.h"
 #include "meta/robot.h"
 
-#include <stdlib.h>
-
 struct str project_why_kept(const struct project *p)
 {
     if (p->declared)
@@ -37,11 +35,7 @@ static enum err forget(struct ctx *c, struct robot *robot, struct str name)
     TRY(json_parse(c, robot->permissions.text, &all));
     if (!drop_entries(all, name))
         return E_OK;
-    char *text = json_dumps(all, JSON_COMPACT);
-    if (!text)
-        return fail(c, E_UNAVAILABLE, "out of memory");
-    robot->permissions.text = str_dup(&c->mem, str_of(text));
-    free(text);
+    TRY(json_text(c, all, &robot->permissions.text));
     return robot_update(c, robot);
 }
 

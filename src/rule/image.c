@@ -4,7 +4,6 @@
  */
 #include "rule/image.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct builder {
@@ -206,25 +205,20 @@ static void put_member(struct json_out *j, const json_t *o, const char *key, con
 }
 
 /* What the OCI specification has in "config"; null and unknown members are left out. */
-static enum err put_config(struct ctx *c, struct json_out *j, const json_t *config)
+static void put_config(struct json_out *j, const json_t *config)
 {
     static const char *const members[] = {"User",    "ExposedPorts", "Env",    "Entrypoint", "Cmd",
                                           "Volumes", "WorkingDir",   "Labels", "StopSignal"};
     put_key(j, S("config"));
     put_open(j, '{');
     for (size_t i = 0; i < COUNT(members); i++) {
-        const json_t *v = json_object_get(config, members[i]);
+        json_t *v = json_object_get(config, members[i]);
         if (!v || json_is_null(v))
             continue;
-        char *text = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY);
-        if (!text)
-            return fail(c, E_UNAVAILABLE, "out of memory");
         put_key(j, str_of(members[i]));
-        put_raw(j, str_of(text));
-        free(text);
+        put_json(j, v);
     }
     put_close(j, '}');
-    return E_OK;
 }
 
 enum err image_attrs(struct ctx *c, struct str text, bool image, struct raw_json *out)
@@ -242,7 +236,7 @@ enum err image_attrs(struct ctx *c, struct str text, bool image, struct raw_json
     put_open(&j, '{');
     put_member(&j, root, "architecture", "\"\"");
     put_member(&j, root, "author", "\"\"");
-    TRY(put_config(c, &j, json_object_get(root, "config")));
+    put_config(&j, json_object_get(root, "config"));
     put_member(&j, root, "created", "null");
     put_member(&j, root, "os", "\"\"");
     put_close(&j, '}');

@@ -13,7 +13,6 @@
 
 #include "base/digest.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MEDIA_TYPE_MAX 255
@@ -53,17 +52,6 @@ bool media_is_manifest(struct str media_type)
     return false;
 }
 
-/* Memory of one reading. */
-struct reader {
-    char *scratch;
-    size_t size;
-};
-
-static void reader_done(struct reader *r)
-{
-    free(r->scratch);
-}
-
 static enum err invalid(struct ctx *c, const char *what, const char *why)
 {
     return fail(c, E_MANIFEST_INVALID, "manifest invalid: %s %s", what, why);
@@ -100,25 +88,9 @@ static enum err get_media_type(struct ctx *c, const json_t *object, const char *
     return E_OK;
 }
 
-/* As text, written once: into the scratch that is as large as the payload, which it exceeds only by
-   numbers that are written longer. */
-static enum err keep_json(struct ctx *c, struct reader *r, const json_t *v, struct str *out)
-{
-    size_t n = json_dumpb(v, r->scratch, r->size, JSON_COMPACT);
-    char *p = n ? arena_try(&c->mem, n + 1) : NULL;
-    if (!p)
-        return E_TOO_LARGE;
-    if (n <= r->size)
-        memcpy(p, r->scratch, n);
-    else
-        json_dumpb(v, p, n, JSON_COMPACT);
-    *out = (struct str){p, n};
-    return E_OK;
-}
-
 /* An object kept as JSON; flat: all its members are strings. */
-static enum err get_object(struct ctx *c, struct reader *r, const json_t *object, const char *key,
-                           bool flat, struct raw_json *out)
+static enum err get_object(struct ctx *c, const json_t *object, const char *key, bool flat,
+                           struct raw_json *out)
 {
     json_t *v = json_object_get(object, key);
     *out = (struct raw_json){0};
@@ -129,7 +101,7 @@ static enum err get_object(struct ctx *c, struct reader *r, const json_t *object
     for (void *at = json_object_iter(v); at; at = json_object_iter_next(v, at))
         if (flat && !json_is_string(json_object_iter_value(at)))
             return invalid(c, key, "must hold strings only");
-    return keep_json(c, r, v, &out->text) == E_OK ? E_OK : invalid(c, key, "is too large");
+    return json_text(c, v, &out->text) == E_OK ? E_OK : invalid(c, key, "is too large");
 }
 
 static enum err get_urls(struct ctx *c, const json_t *object, struct strs *out)
@@ -161,7 +133,7 @@ static bool is_foreign(struct str media_type)
 }
 
 /* OCI image spec, "Content Descriptors". */
-static enum err read_descriptor(struct ctx *c, struct reader *r, const json_t *v, const char *what,
+static enum err read_descriptor(struct ctx *c, const json_t *v, const char *what,
                                 struct descriptor *out)
 {
     struct descriptor d = {0};
@@ -176,8 +148,8 @@ static enum err read_descriptor(struct ctx *c, struct reader *r, const json_t *v
     if (!json_get_i64(v, "size", &d.size) || d.size < 0)
         return invalid(c, what, "has no valid size");
     TRY(get_media_type(c, v, "artifactType", &d.artifact_type));
-    TRY(get_object(c, r, v, "platform", false, &d.platform));
-    TRY(get_object(c, r, v, "annotations", true, &d.annotations));
+    TRY(get_object(c, v, "platform", false, &d.platform));
+    TRY(get_object(c, v, "annotations", true, &d.annotations));
     TRY(get_urls(c, v, &d.urls));
     d.foreign = is_foreign(d.media_type);
     *out = d;
@@ -185,8 +157,8 @@ static enum err read_descriptor(struct ctx *c, struct reader *r, const json_t *v
 }
 
 /* A list of descriptors; null and absent are the empty list. */
-static enum err read_list(struct ctx *c, struct reader *r, const json_t *root, const char *key,
-                          size_t max, struct descriptor **out, size_t *count)
+static enum err read_list(struct ctx *c, const json_t *root, const char *key, size_t max,
+                          struct descriptor **out, size_t *count)
 {
     const json_t *v = json_object_get(root, key);
     if (!v || json_is_null(v))
@@ -201,7 +173,7 @@ static enum err read_list(struct ctx *c, struct reader *r, const json_t *root, c
     if (n && !items)
         return invalid(c, key, "is too large");
     for (size_t i = 0; i < n; i++)
-        TRY(read_descriptor(c, r, json_array_get(v, i), key, &items[i]));
+        TRY(read_descriptor(c, json_array_get(v, i), key, &items[i]));
     *out = items;
     *count = n;
     return E_OK;
@@ -299,12 +271,12 @@ static struct str harbor_type(struct ctx *c, const struct manifest *m)
 }
 
 /* OCI image spec, "Image Manifest", with "Guidelines for Artifact Usage". */
-static enum err read_image(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
+static enum err read_image(struct ctx *c, const json_t *root, struct manifest *m)
 {
     if (json_object_get(root, "manifests"))
         return invalid(c, "it", "has both layers and manifests");
-    TRY(read_descriptor(c, r, json_object_get(root, "config"), "config", &m->config));
-    TRY(read_list(c, r, root, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->layer_count));
+    TRY(read_descriptor(c, json_object_get(root, "config"), "config", &m->config));
+    TRY(read_list(c, root, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->layer_count));
     if (!m->artifact_type.n && str_eq(m->config.media_type, S(MEDIA_OCI_EMPTY)))
         return invalid(c, "artifactType", "must be given when the config is empty");
     if (!m->artifact_type.n)
@@ -313,13 +285,13 @@ static enum err read_image(struct ctx *c, struct reader *r, const json_t *root, 
 }
 
 /* OCI image spec, "Image Index". */
-static enum err read_index(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
+static enum err read_index(struct ctx *c, const json_t *root, struct manifest *m)
 {
     if (json_object_get(root, "layers") || json_object_get(root, "config"))
         return invalid(c, "it", "has both manifests and layers");
     if (!json_object_get(root, "manifests"))
         return invalid(c, "manifests", "is missing");
-    return read_list(c, r, root, "manifests", MANIFEST_CHILDREN_MAX, &m->children, &m->child_count);
+    return read_list(c, root, "manifests", MANIFEST_CHILDREN_MAX, &m->children, &m->child_count);
 }
 
 /*
@@ -338,17 +310,17 @@ static enum err prescan(struct ctx *c, struct str payload)
     return E_OK;
 }
 
-static enum err read_root(struct ctx *c, struct reader *r, const json_t *root, struct manifest *m)
+static enum err read_root(struct ctx *c, const json_t *root, struct manifest *m)
 {
     TRY(get_media_type(c, root, "artifactType", &m->artifact_type));
-    TRY(m->index ? read_index(c, r, root, m) : read_image(c, r, root, m));
+    TRY(m->index ? read_index(c, root, m) : read_image(c, root, m));
     const json_t *subject = json_object_get(root, "subject");
     if (subject && !json_is_null(subject)) {
         struct descriptor d;
-        TRY(read_descriptor(c, r, subject, "subject", &d));
+        TRY(read_descriptor(c, subject, "subject", &d));
         m->subject_digest = d.digest;
     }
-    TRY(get_object(c, r, root, "annotations", true, &m->annotations));
+    TRY(get_object(c, root, "annotations", true, &m->annotations));
     m->type = harbor_type(c, m);
     return E_OK;
 }
@@ -368,10 +340,7 @@ enum err manifest_parse(struct ctx *c, struct str payload, struct str content_ty
     TRY(check_keys(c, root));
     TRY(choose_type(c, root, content_type, &m.media_type));
     m.index = media_is_index(m.media_type);
-    CLEANUP(reader_done) struct reader r = {malloc(payload.n), payload.n};
-    if (!r.scratch)
-        return fail(c, E_UNAVAILABLE, "out of memory");
-    TRY(read_root(c, &r, root, &m));
+    TRY(read_root(c, root, &m));
     *out = m;
     return E_OK;
 }

@@ -88,6 +88,11 @@ def memory(quick):
     return script("allocsweep.py", *(["--every", 50] if quick else []))
 
 
+@row("no memory at twelve allocations in a row: no false 2xx, no crash, 0 lost")
+def memory_run(quick):
+    return script("allocsweep.py", "--run", 12, "--every", 50 if quick else 3)
+
+
 @row("no memory at each allocation: no false 2xx, no crash, 0 lost (PostgreSQL)")
 def memory_postgres(quick):
     return script("allocsweep.py", "--db", "postgres", *(["--every", 50] if quick else []))

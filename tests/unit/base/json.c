@@ -1,7 +1,19 @@
 /* The scan's bounds, strict parsing, and the writer. */
 #include "base/json.h"
 
+#include "base/heap.h"
 #include "check.h"
+
+/* The house's calls of malloc come here (ld --wrap), and through the house jansson's. */
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+static size_t asked, refuse_at, refuse_run;
+
+void *__wrap_malloc(size_t n)
+{
+    asked++;
+    return asked >= refuse_at && asked - refuse_at < refuse_run ? NULL : __real_malloc(n);
+}
 
 static const struct {
     const char *text;
@@ -155,18 +167,84 @@ static void writing(void **state)
     put_bool(&j, false);
     put_close(&j, '}');
     check_str(buf_view(&b), "{\"a\":[-9223372036854775808,true,null,"
-                            "\"q\\\"\\\\\\u000a\\u0001\\u007f\xC3\xA4\",\"\xEF\xBF\xBDz\",\"\",{},"
-                            "1.5],\"b\\u000a\":false}");
+                            "\"q\\\"\\\\\\n\\u0001\\u007f\xC3\xA4\",\"\xEF\xBF\xBDz\",\"\",{},"
+                            "1.5],\"b\\n\":false}");
     CLEANUP(ctx_release) struct ctx c = {0};
     CLEANUP(json_done) json_t *v = NULL;
     assert_int_equal(json_parse(&c, buf_view(&b), &v), E_OK);
 }
 
+/* As it was read, without blanks, but for how a character or a number is written. */
+static const struct {
+    const char *text, *written;
+} again[] = {
+    {"[ ]", "[]"},
+    {"{ }", "{}"},
+    {" {\"b\" : [1, -2, {\"c\":{}}], \"a\" : \"x\"} ", "{\"b\":[1,-2,{\"c\":{}}],\"a\":\"x\"}"},
+    {"[true,false,null,\"\"]", "[true,false,null,\"\"]"},
+    {"[1.5,1e3,-0.25]", "[1.5,1000.0,-0.25]"},
+    {"[\"\\u00e4\\/\\u0000\\u001f\"]", "[\"\xC3\xA4/\\u0000\\u001f\"]"},
+    {"[\"\\b\\f\\n\\r\\t\\\"\\\\\"]", "[\"\\b\\f\\n\\r\\t\\\"\\\\\"]"},
+    {"[\"\xC3\xA4\\n\xC3\xA4\x7f\"]", "[\"\xC3\xA4\\n\xC3\xA4\\u007f\"]"},
+    {"{\"\\u00e4\\n\":0}", "{\"\xC3\xA4\\n\":0}"},
+};
+
+static void writing_what_was_read(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(again); i++) {
+        CLEANUP(ctx_release) struct ctx c = {0};
+        CLEANUP(json_done) json_t *v = NULL, *w = NULL;
+        struct str text;
+        assert_int_equal(json_parse(&c, str_of(again[i].text), &v), E_OK);
+        assert_int_equal(json_text(&c, v, &text), E_OK);
+        check_str(text, again[i].written);
+        assert_int_equal(json_parse(&c, text, &w), E_OK);
+        assert_true(json_equal(v, w));
+    }
+}
+
+/* Tokens that outgrow the lexer's first buffer: names, texts, numbers and words. */
+static const char *const long_tokens[] = {
+    "[1234567890123456,-123456789012345678]",
+    "[1234567890.12345678e-12,12345678901234567890123456789012345678901234567890.5]",
+    "{\"a name of more than sixteen bytes\":\"and a text of more than thirty-two \\u00e4\\n\"}",
+    "[[[1,2,3,4,5,6,7,8,9,10]],{\"a\":1,\"b\":2,\"c\":3,\"d\":4,\"e\":5,\"f\":6,\"g\":7,\"h\":8}]",
+    "[aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa]",
+    "[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\x\"]",
+    "[123456789012345678901234567890,12345678901234567890]",
+};
+
+/* Whatever is refused, and for however long: said so, or parsed. */
+static void no_memory(void **state)
+{
+    static const size_t runs[] = {1, 2, 12, 1000000};
+    (void)state;
+    for (size_t i = 0; i < COUNT(long_tokens) * COUNT(runs); i++) {
+        const char *text = long_tokens[i % COUNT(long_tokens)];
+        size_t at = 0;
+        do {
+            CLEANUP(ctx_release) struct ctx c = {0};
+            CLEANUP(json_done) json_t *v = NULL;
+            asked = 0;
+            refuse_at = ++at;
+            refuse_run = runs[i / COUNT(long_tokens)];
+            enum err e = json_parse(&c, str_of(text), &v);
+            refuse_run = 0;
+            check(heap_refused() == (e == E_UNAVAILABLE), "'%s' at %zu: %s", text, at, c.msg);
+            check(heap_refused() == (asked >= at), "'%s' at %zu of %zu", text, at, asked);
+        } while (asked >= at);
+        check(at > 3, "'%s' asked %zu times only", text, at);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parsing), cmocka_unit_test(bounds),  cmocka_unit_test(limits),
-        cmocka_unit_test(members), cmocka_unit_test(writing),
+        cmocka_unit_test(parsing),   cmocka_unit_test(bounds),
+        cmocka_unit_test(limits),    cmocka_unit_test(members),
+        cmocka_unit_test(writing),   cmocka_unit_test(writing_what_was_read),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
