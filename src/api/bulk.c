@@ -229,7 +229,7 @@ static enum err queue(struct call *r, struct str lock_key, struct raw_json param
         .params = params,
     };
     TRY(job_queue(r->c, &job));
-    return reply_job(r, job.id);
+    return reply_job(r, &job);
 }
 
 static enum err bulk(struct call *r, enum bulk_action action)

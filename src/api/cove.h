@@ -60,7 +60,8 @@ extern const struct field job_line_fields[], job_view_fields[], storage_view_fie
     setting_fields[];
 
 /* The job as the API shows it, with 202 and where it is: for whoever queues one. */
-enum err reply_job(struct call *r, int64_t job_id);
+struct job;
+enum err reply_job(struct call *r, const struct job *job);
 
 /* ---- artifacts with what belongs to them: artifact_rows.c, artifact_views.c, compare.c --------
  */

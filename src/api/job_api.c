@@ -133,15 +133,9 @@ enum err stop_job(struct call *r)
     return reply_empty(r, 202);
 }
 
-enum err reply_job(struct call *r, int64_t job_id)
+enum err reply_job(struct call *r, const struct job *job)
 {
-    struct job job;
-    {
-        CLEANUP(tx_end) struct tx tx = {0};
-        TRY(tx_read(r->c, &tx));
-        TRY(job_by_id(r->c, job_id, &job));
-    }
-    struct job_view v = view(&job, clock_now());
-    call_header(r, "Location", "/api/cove/v1/jobs/%" PRId64, job_id);
+    struct job_view v = view(job, clock_now());
+    call_header(r, "Location", "/api/cove/v1/jobs/%" PRId64, job->id);
     return reply_json(r, 202, job_view_fields, &v);
 }

@@ -73,5 +73,5 @@ enum err start_gc(struct call *r)
                       .actor = c->actor,
                       .params = {str_dup(&c->mem, buf_view(&b))}};
     TRY(job_queue(c, &job));
-    return reply_job(r, job.id);
+    return reply_job(r, &job);
 }

@@ -392,5 +392,5 @@ enum err start_refresh(struct call *r)
             return reply_empty(r, 202);
     }
     TRY(e);
-    return reply_job(r, job.id);
+    return reply_job(r, &job);
 }

@@ -1,11 +1,16 @@
 /*
  * One thread looks every second: it reaps jobs that ended, writes the progress of those that run
  * (which renews their lease and tells whether somebody asked them to stop), and claims queued ones
- * while there is room. Jobs themselves touch no row of theirs: they note, the look writes. A job's
- * last words that the database does not take are kept and tried again at the next look.
+ * while there is room. Between two looks it wakes for what is queued in this process or ends; other
+ * nodes' wait for the look. Jobs themselves touch no row of theirs: they note, the look writes. A
+ * job's last words that the database does not take are kept and tried again at the next look.
+ *
+ * Rows of lost jobs are ended after the own leases are renewed: a process that stood still for
+ * longer than a lease (a suspended machine, a database that was away) has not lost its jobs.
  */
 #include "jobs/worker.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "registry/gc.h"
 
@@ -17,7 +22,8 @@
 #include <time.h>
 
 #define PATIENCE_S 10
-#define SWEEP_LOOKS 60 /* seconds between sweeps of rows */
+#define LOOK_MS 1000
+#define SWEEP_LOOKS 60 /* between sweeps of rows */
 #define FAILED_BYTES ((size_t)64 << 10)
 
 struct job_run {
@@ -43,9 +49,6 @@ struct job_run {
 struct worker {
     struct services *sv;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stop;
     atomic_bool ending;
     struct str node;
     struct ctx keep;
@@ -121,12 +124,14 @@ bool job_stopping(struct job_run *r)
 static void *job_thread(void *arg)
 {
     struct job_run *r = arg;
+    struct db *db = r->w->sv->db;
     CLEANUP(ctx_release) struct ctx c = {.sv = r->w->sv, .actor = r->job.actor};
     r->result = r->kind ? r->kind->run(&c, r)
                         : fail(&c, E_NOT_IMPLEMENTED, "this Cove has no such kind of job");
     if (r->result != E_OK)
         snprintf(r->why, sizeof r->why, "%s", c.msg);
     atomic_store(&r->ended, true);
+    job_wake(db);
     return NULL;
 }
 
@@ -282,49 +287,44 @@ static bool sweep(struct worker *w)
     return e == E_OK;
 }
 
-static bool rest(struct worker *w)
+/* All of them, or those that have ended. */
+static void look_at_runs(struct worker *w, bool all)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec++;
-    pthread_mutex_lock(&w->lock);
-    while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) == 0)
-        ;
-    bool go = !w->stop;
-    pthread_mutex_unlock(&w->lock);
-    return go;
+    for (size_t i = 0; i < JOBS_AT_ONCE; i++)
+        if (w->runs[i].taken && (all || atomic_load(&w->runs[i].ended)))
+            look_at(&w->runs[i]);
 }
 
 static void *worker_thread(void *arg)
 {
     struct worker *w = arg;
     bool swept = false; /* rows of an earlier process are ended before any is claimed */
-    for (int64_t looks = 1; rest(w); looks++) {
-        if (!swept || looks % SWEEP_LOOKS == 0)
+    int64_t looks = 0, next = clock_mono_ms() + LOOK_MS;
+    for (;;) {
+        job_rest(w->sv->db, next);
+        if (atomic_load(&w->ending))
+            return NULL;
+        bool look = clock_mono_ms() >= next;
+        look_at_runs(w, look);
+        if (look) {
+            next = clock_mono_ms() + LOOK_MS;
+            looks++;
+        }
+        if (!swept || (look && looks % SWEEP_LOOKS == 0))
             swept = sweep(w) || swept;
-        for (size_t i = 0; i < JOBS_AT_ONCE; i++)
-            if (w->runs[i].taken)
-                look_at(&w->runs[i]);
         if (swept)
             claim_more(w);
     }
-    return NULL;
 }
 
 enum err worker_start(struct ctx *c, struct services *sv, struct worker **out)
 {
-    pthread_condattr_t attr;
     struct worker *w = calloc(1, sizeof *w);
     if (!w)
         return fail(c, E_UNAVAILABLE, "out of memory");
     w->sv = sv;
     w->keep.sv = sv;
     w->node = job_node(&w->keep);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->wake, &attr);
-    pthread_condattr_destroy(&attr);
     int e = pthread_create(&w->thread, NULL, worker_thread, w);
     if (e) {
         ctx_release(&w->keep);
@@ -349,25 +349,18 @@ bool worker_stop(struct worker *w)
         return true;
     atomic_store(&w->ending, true);
     gc_stop();
-    pthread_mutex_lock(&w->lock);
-    w->stop = true;
-    pthread_cond_broadcast(&w->wake);
-    pthread_mutex_unlock(&w->lock);
+    job_wake(w->sv->db);
     pthread_join(w->thread, NULL);
     const struct timespec nap = {.tv_nsec = 10000000};
     for (int i = 0; i < PATIENCE_S * 100 && !all_ended(w); i++)
         nanosleep(&nap, NULL);
     bool ended = all_ended(w);
-    for (size_t i = 0; i < JOBS_AT_ONCE; i++)
-        if (w->runs[i].taken && atomic_load(&w->runs[i].ended))
-            look_at(&w->runs[i]);
+    look_at_runs(w, false);
     for (size_t i = 0; i < JOBS_AT_ONCE; i++)
         if (w->runs[i].taken && atomic_load(&w->runs[i].ended))
             run_free(&w->runs[i]); /* its row could not be written: the next start ends it */
     if (!ended)
         return false;
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->wake);
     ctx_release(&w->keep);
     free(w);
     return true;

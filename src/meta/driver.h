@@ -67,9 +67,10 @@ extern const struct driver driver_sqlite, driver_postgres;
 struct db {
     const struct driver *driver;
     void *state;
-    struct str store_id; /* owned */
-    pthread_mutex_t jobs_lock;
-    bool jobs_swept; /* meta/job.c */
+    struct str store_id;       /* owned */
+    pthread_mutex_t jobs_lock; /* of what follows: meta/job.c */
+    pthread_cond_t jobs_wake;
+    bool jobs_swept, jobs_news;
 };
 
 /* Frees the statements of a connection. */

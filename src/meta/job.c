@@ -111,11 +111,14 @@ enum err job_queue(struct ctx *c, struct job *job)
                      A_S(text(job->actor)), A_S(json(job->params, "{}")), A_S(text(job->lock_key)),
                      A_T(c->tx->now)),
                 &id));
-    if (id) {
-        job->id = id;
-        return tx_commit(&tx);
-    }
-    return taken(c, job);
+    if (!id)
+        return taken(c, job);
+    struct job queued = {0};
+    TRY(sql_row(c, &by_id, ARGS(A_I(id)), job_fields, &queued));
+    TRY(tx_commit(&tx));
+    *job = queued;
+    job_wake(c->sv->db);
+    return E_OK;
 }
 
 enum err job_begin(struct ctx *c, struct job *job, struct str node)
@@ -171,6 +174,24 @@ enum err job_ask_stop(struct ctx *c, int64_t id)
         return E_OK;
     TRY(job_by_id(c, id, &job));
     return fail(c, E_CONFLICT, "job %lld has ended: %.*s", (long long)id, STR(job.state));
+}
+
+void job_rest(struct db *db, int64_t until_ms)
+{
+    const struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    pthread_mutex_lock(&db->jobs_lock);
+    while (!db->jobs_news && pthread_cond_timedwait(&db->jobs_wake, &db->jobs_lock, &until) == 0)
+        ;
+    db->jobs_news = false;
+    pthread_mutex_unlock(&db->jobs_lock);
+}
+
+void job_wake(struct db *db)
+{
+    pthread_mutex_lock(&db->jobs_lock);
+    db->jobs_news = true;
+    pthread_cond_signal(&db->jobs_wake);
+    pthread_mutex_unlock(&db->jobs_lock);
 }
 
 enum err job_waits(struct ctx *c, bool *out)

@@ -34,8 +34,9 @@ struct job {
 };
 extern const struct field job_fields[]; /* of rows */
 
-/* Queues one, in a transaction of its own: kind, project_id, repository, actor, params, lock_key
-   are read, id is set. E_CONFLICT: another one with this lock_key is queued or running (c->msg says
+/* Queues one, in a transaction of its own, and wakes this process's worker: kind, project_id,
+   repository, actor, params, lock_key are read; then *job is the row as it was queued, however soon
+   somebody takes it. E_CONFLICT: another one with this lock_key is queued or running (c->msg says
    which). */
 enum err job_queue(struct ctx *c, struct job *job);
 /* The same for one that its caller runs itself, from now on: a command's. It writes its progress,
@@ -59,6 +60,9 @@ enum err job_ask_stop(struct ctx *c, int64_t id);
 
 /* ---- the worker's side ---------------------------------------------------------------------- */
 
+/* Sleeps until then by clock_mono_ms, or until this process queues one or job_wake is called. */
+void job_rest(struct db *db, int64_t until_ms);
+void job_wake(struct db *db);
 /* Is anything queued? A cheap look before job_claim. */
 enum err job_waits(struct ctx *c, bool *out);
 /* Takes the oldest queued one for this node. E_NOT_FOUND. */

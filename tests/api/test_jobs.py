@@ -1,7 +1,10 @@
 """Jobs and storage: a garbage collection is queued, runs, is seen and can be stopped; one at a time;
 what a restart cuts off says so."""
+import datetime
+import os
 import threading
 
+import pytest
 from conftest import PASSWORD, sha256
 from harbor import Api
 from proxied import Puller, eventually, proxy_of
@@ -24,6 +27,10 @@ def ended(admin, job):
     return eventually(look)
 
 
+def moment(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
 def drop_image(server, name, layers):
     digest, _ = server.admin.push_image(name, "gone", layers=layers)
     assert server.admin.delete(f"/v2/{name}/manifests/{digest}").status == 202
@@ -34,13 +41,22 @@ def reclaim(admin):
     return {r["reason"]: (r["blobs"], r["bytes"]) for r in got["reclaim"]}
 
 
+def end_leases(server):
+    """As if the pushes were long ago, however slow this machine is."""
+    server.stop()
+    run_sql(server, "UPDATE repo_blob SET lease_until = 1;")
+    server.start()
+    return api(server)
+
+
 def test_a_collection_from_request_to_history(start):
-    server = start(COVE_GC_LEASE_S=1, COVE_GC_INTERVAL_S=0)
+    server = start(COVE_GC_INTERVAL_S=0)
     admin = api(server)
     drop_image(server, "library/a", (b"x" * 1000, b"y" * 500))
     leased = reclaim(admin)
     assert leased["leased"][0] == 3, leased  # two layers and a config
-    eventually(lambda: reclaim(admin).get("young", (0, 0))[0] == 3)  # the leases are over; a day old at least, by the setting
+    admin = end_leases(server)
+    assert reclaim(admin)["young"][0] == 3  # a day old at least, by the setting
     dry = admin.call("POST", f"{COVE}/storage/gc", {"dry_run": True, "grace_s": 0}, base="")
     assert dry.status == 202 and dry.json()["state"] == "queued", dry
     assert dry.headers["Location"] == f"{COVE}/jobs/{dry.json()['id']}"
@@ -64,10 +80,10 @@ def test_a_collection_from_request_to_history(start):
 
 
 def test_a_collection_by_hand_is_a_job_too(start):
-    server = start(COVE_GC_LEASE_S=1, COVE_GC_INTERVAL_S=0)
-    admin = api(server)
+    server = start(COVE_GC_INTERVAL_S=0)
     drop_image(server, "library/a", (b"x" * 1000, b"y" * 500))
-    eventually(lambda: reclaim(admin).get("young", (0, 0))[0] == 3)
+    admin = end_leases(server)
+    assert reclaim(admin)["young"][0] == 3
     code, said = command(server, "gc", "--grace", "0")
     assert code == 0 and "deleted 3 blobs" in said, said
     jobs = admin.call("GET", f"{COVE}/jobs?kind=gc", base="").json()
@@ -129,21 +145,43 @@ def test_storage_counts_what_is_shared_once(start):
     assert used["library"] > used[other] > 100000 and list(used)[0] == "library", used
 
 
+def all_at_once(n, ask):
+    """What n callers hear who ask at the same moment."""
+    answers, barrier = [], threading.Barrier(n)
+
+    def one():
+        barrier.wait()
+        answers.append(ask())
+    threads = [threading.Thread(target=one) for _ in range(n)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    return answers
+
+
 def test_one_at_a_time_and_only_for_those_who_may(start):
     server = start(COVE_GC_INTERVAL_S=0)
     admin = api(server)
-    answers, barrier = [], threading.Barrier(4)
 
-    def ask():
-        barrier.wait()
-        answers.append(admin.call("POST", f"{COVE}/storage/gc", {}, base=""))
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    [t.start() for t in threads]
-    [t.join() for t in threads]
-    assert sorted(a.status for a in answers) == [202, 409, 409, 409], answers
-    refused = next(a for a in answers if a.status == 409)
-    assert "waiting to start" in refused.message or "under way" in refused.message, refused
-    job = next(a for a in answers if a.status == 202).json()["id"]
+    def collect():
+        return admin.call("POST", f"{COVE}/storage/gc", {}, base="")
+    assert ended(admin, collect().json()["id"])["state"] == "done"
+    run_sql(server, "INSERT INTO job(kind, state, project_id, actor, params, lock_key, created, started, node, "
+                    "lease_until) VALUES('gc', 'running', 0, 'admin', '{}', 'gc', 1, 1, 'elsewhere', "
+                    "9000000000000000);")
+    refused = all_at_once(4, collect)
+    assert [a.status for a in refused] == [409] * 4, refused
+    assert "job 2 (gc) is under way" in refused[0].message, refused
+    server.stop()
+    run_sql(server, "UPDATE job SET state = 'done', ended = 2 WHERE id = 2;")
+    server.start()
+    admin = api(server)
+    answers = all_at_once(4, collect)
+    assert {a.status for a in answers} <= {202, 409} and 202 in {a.status for a in answers}, answers
+    runs = [ended(admin, a.json()["id"]) for a in answers if a.status == 202]
+    runs.sort(key=lambda r: r["started"])
+    assert all(r["state"] == "done" for r in runs), runs
+    assert all(one["ended"] <= other["started"] for one, other in zip(runs, runs[1:])), runs
+    job = runs[0]["id"]
     user = admin.new_user("nobody-special")
     assert user.call("POST", f"{COVE}/storage/gc", {}, base="").status == 403
     assert user.call("GET", f"{COVE}/jobs/{job}", base="").status == 403
@@ -211,3 +249,36 @@ def test_who_began_a_job_may_watch_and_stop_it(start):
     assert robot.call("POST", job + "/stop", base="").status == 409  # it has ended
     assert other.call("GET", job, base="").status == 403
     assert robot.call("GET", f"{COVE}/projects/library/jobs", base="").status == 403
+
+
+@pytest.mark.parametrize("among", ["nobody", "pushes"])
+def test_a_job_is_claimed_told_and_ended_at_once(start, among):
+    """Small jobs after one another, alone and while four clients push without a pause: none waits for the
+    worker's clock, and none stays behind at 0 of 0."""
+    server = start(COVE_GC_INTERVAL_S=0)
+    admin, over, errors = api(server), threading.Event(), []
+
+    def push(i):
+        try:
+            while not over.is_set():
+                server.admin.push_image(f"library/busy-{i}", "v1", layers=(os.urandom(100),))
+        except Exception as e:  # told by the story
+            errors.append(e)
+    threads = [threading.Thread(target=push, args=(i,)) for i in range(4 if among == "pushes" else 0)]
+    [t.start() for t in threads]
+    try:
+        for i in range(8):
+            digests = [server.admin.push_image("library/a", f"v{n}", layers=(b"%d %d" % (i, n),))[0] for n in range(3)]
+            begun = admin.call("POST", f"{COVE}/projects/library/repositories/a/bulk/delete",
+                               {"digests": digests}, base="")
+            assert begun.status == 202 and begun.json()["state"] == "queued", begun
+            seen = ended(admin, begun.json()["id"])
+            assert (seen["state"], seen["done"], seen["total"]) == ("done", 3, 3), seen
+    finally:
+        over.set()
+        [t.join() for t in threads]
+    assert not errors, errors
+    rows = admin.call("GET", f"{COVE}/jobs?kind=bulk", base="").json()
+    waits = [moment(r["started"]) - moment(r["created"]) for r in rows]
+    assert len(waits) == 8, rows
+    assert among != "nobody" or min(waits) < datetime.timedelta(seconds=0.25), waits
