@@ -102,11 +102,21 @@ static void tell_refusals(struct ctx *c, struct job_run *r, const struct bulk_pl
         job_failed(r, x[i].item, why(c, &x[i]));
 }
 
-static enum err one_step(struct ctx *c, const struct work *w, const struct principal *who,
-                         struct str step)
+/* Returns how many. */
+static size_t next_steps(struct ctx *c, struct job_run *r, const struct work *w,
+                         const struct principal *who, const struct strs *steps)
 {
-    return of_projects(w) ? bulk_project_step(c, who, w->action, &w->params.change, step)
-                          : bulk_step(c, &w->at, w->action, step);
+    struct list failed;
+    if (of_projects(w)) {
+        if (bulk_project_step(c, who, w->action, &w->params.change, steps->items[0]) != E_OK)
+            job_failed(r, steps->items[0], c->msg);
+        return 1;
+    }
+    size_t n = bulk_steps(c, &w->at, w->action, steps, &failed);
+    const struct bulk_failure *f = failed.items;
+    for (size_t i = 0; i < failed.count; i++)
+        job_failed(r, f[i].item, str_c(&c->mem, f[i].reason));
+    return n;
 }
 
 static enum err look_again(struct ctx *c, struct job_run *r, const struct work *w,
@@ -123,15 +133,15 @@ static enum err some_steps(struct ctx *outer, struct job_run *r, const struct wo
 {
     CLEANUP(ctx_release) struct ctx c = {.sv = outer->sv, .actor = outer->actor};
     struct principal who = {0};
-    size_t end = *at + (of_projects(w) ? CTX_PROJECTS : CTX_STEPS);
+    const struct strs *steps = &w->plan.steps;
+    size_t end = size_min(steps->count, *at + (of_projects(w) ? CTX_PROJECTS : CTX_STEPS));
     enum err seen = look_again(&c, r, w, &who);
     if (seen != E_OK)
         return fail(outer, seen, "%s", c.msg);
-    while (*at < w->plan.steps.count && *at < end && !job_stopping(r)) {
-        enum err e = one_step(&c, w, &who, w->plan.steps.items[*at]);
-        if (e != E_OK)
-            job_failed(r, w->plan.steps.items[*at], c.msg);
-        job_done(r, (int64_t)++ * at);
+    while (*at < end && !job_stopping(r)) {
+        struct strs next = {&steps->items[*at], end - *at};
+        *at += next_steps(&c, r, w, &who, &next);
+        job_done(r, (int64_t)*at);
     }
     return E_OK;
 }

@@ -8,11 +8,7 @@
  */
 #include "meta/artifact.h"
 
-#include "meta/tag.h"
-#include "meta/usage.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 const struct field artifact_row_fields[] = {
     FIELD(struct artifact, id, F_RO | F_SORT, 0),
@@ -325,95 +321,6 @@ enum err artifact_put(struct ctx *c, struct artifact *a, const int64_t *blob_ids
     TRY(add_references(c, a, blob_ids, blob_count, children, child_count));
     a->state = STATE_ACTIVE;
     *created = true;
-    return E_OK;
-}
-
-/* ---- deleting ----------------------------------------------------------------------------- */
-
-STATEMENT lock = SQL("SELECT id AS id, repository_id AS repository_id, digest AS digest, state AS "
-                     "state FROM artifact WHERE id = $1" LOCK_DELETE);
-STATEMENT blobs_below =
-    SQL("WITH RECURSIVE below(id) AS (SELECT CAST($1 AS BIGINT) UNION SELECT k.child_id FROM below "
-        "JOIN artifact_child k ON k.parent_id = below.id) SELECT b.id FROM blob b WHERE b.id IN "
-        "(SELECT x.blob_id FROM artifact_blob x JOIN below ON below.id = x.artifact_id) "
-        "ORDER BY b.id" LOCK_UPDATE);
-STATEMENT tags_of = SQL("SELECT count(*) FROM tag WHERE artifact_id = $1");
-STATEMENT parents_of = SQL("SELECT count(*) FROM artifact_child WHERE child_id = $1");
-STATEMENT candidates = SQL(
-    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT blob_id, $2, $2 FROM "
-    "artifact_blob WHERE artifact_id = $1 ORDER BY blob_id ON CONFLICT(blob_id) DO UPDATE SET "
-    "review_after = excluded.review_after, creation_time = excluded.creation_time");
-STATEMENT drop_edges = SQL("DELETE FROM artifact_child WHERE parent_id = $1");
-STATEMENT drop = SQL("DELETE FROM artifact WHERE id = $1");
-STATEMENT orphans_of = SQL(
-    "SELECT DISTINCT k.child_id AS id, a.digest AS digest, r.project_id AS project_id, "
-    "COALESCE(length(a.payload), 0) AS size FROM artifact_child k JOIN artifact a ON a.id = "
-    "k.child_id JOIN repository r ON r.id = a.repository_id WHERE k.parent_id = $1 AND NOT EXISTS "
-    "(SELECT 1 FROM artifact_child o WHERE o.child_id = k.child_id AND o.parent_id <> $1) AND NOT "
-    "EXISTS (SELECT 1 FROM tag t WHERE t.artifact_id = k.child_id) ORDER BY k.child_id");
-
-/* A child that was an orphan when its parent went may have got a tag since: E_PRECONDITION. */
-static enum err drop_one(struct ctx *c, int64_t id, bool child, struct list *orphans)
-{
-    struct artifact a = {0};
-    int64_t parents, tags;
-    TRY(sql_row(c, &lock, ARGS(A_I(id)), artifact_row_fields, &a));
-    TRY(sql_i64(c, &parents_of, ARGS(A_I(id)), &parents));
-    if (parents)
-        return fail(c, E_PRECONDITION, "%.*s is referenced by an index", STR(a.digest));
-    if (child) {
-        TRY(sql_i64(c, &tags_of, ARGS(A_I(id)), &tags));
-        if (tags)
-            return fail(c, E_PRECONDITION, "%.*s has a tag", STR(a.digest));
-    }
-    TRY(tag_delete_of(c, id));
-    TRY(sql_rows(c, &orphans_of, ARGS(A_I(id)), artifact_row_fields, sizeof a, orphans));
-    TRY(sql_run(c, &candidates, ARGS(A_I(id), A_T(c->tx->now)), NULL));
-    TRY(sql_run(c, &drop_edges, ARGS(A_I(id)), NULL));
-    TRY(sql_run(c, &drop, ARGS(A_I(id)), NULL));
-    return E_OK;
-}
-
-/* A child that went with its parent: its blobs' links and the space, as the caller does for the
-   parent itself. */
-static enum err drop_child(struct ctx *c, const struct artifact *child, struct list *orphans)
-{
-    struct i64s blobs;
-    TRY(usage_artifact_blobs(c, child->id, &blobs));
-    TRY(drop_one(c, child->id, true, orphans));
-    TRY(usage_end_links(c, &blobs));
-    return usage_charge_manifest(c, child->project_id, child->digest, child->size, -1, false);
-}
-
-/* All blobs of the artifact and of what it may take with it, by id, before any other row: who
-   touches a candidate of garbage collection holds the blob. */
-static enum err lock_blobs(struct ctx *c, int64_t artifact_id)
-{
-    return sql_run(c, &blobs_below, ARGS(A_I(artifact_id)), NULL);
-}
-
-/* Indexes in indexes are walked with a list of our own: a stranger decides how deep they are. */
-enum err artifact_delete(struct ctx *c, int64_t artifact_id)
-{
-    struct list todo = {0};
-    TRY(lock_blobs(c, artifact_id));
-    TRY(drop_one(c, artifact_id, false, &todo));
-    for (size_t at = 0; at < todo.count; at++) {
-        struct list orphans = {0};
-        enum err e = drop_child(c, &((struct artifact *)todo.items)[at], &orphans);
-        if (e == E_PRECONDITION || e == E_NOT_FOUND)
-            continue; /* somebody else has taken it, in one way or the other */
-        TRY(e);
-        if (!orphans.count)
-            continue;
-        size_t count = todo.count + orphans.count;
-        struct artifact *all = arena_array(&c->mem, count, sizeof *all);
-        if (!all)
-            return fail(c, E_TOO_LARGE, "the index has too many children");
-        memcpy(all, todo.items, todo.count * sizeof *all);
-        memcpy(all + todo.count, orphans.items, orphans.count * sizeof *all);
-        todo = (struct list){all, count};
-    }
     return E_OK;
 }
 

@@ -91,9 +91,6 @@ extern const struct field artifact_ref_fields[];
  */
 enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str subject_digest,
                             struct str artifact_type, struct list *out /* artifact */);
-/* E_PRECONDITION while an index references it. Tags go with it; blobs become candidates. Children
-   that no other index references and no tag names go too, as in Harbor. */
-enum err artifact_delete(struct ctx *c, int64_t artifact_id);
 /* For fsck: manifests with payload in id order, and the blobs that one references. */
 enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
 enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);

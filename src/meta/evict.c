@@ -116,11 +116,11 @@ enum err evict_holders(struct ctx *c, struct str digest, struct i64s *out)
     return read_ids(c, &holders, ARGS(A_S(digest)), out);
 }
 
-enum err evict_still(struct ctx *c, const struct evict_row *row, int64_t *payload_out)
+enum err evict_still(struct ctx *c, const struct evict_row *row)
 {
-    *payload_out = 0;
-    TRY(sql_i64(c, &still, ARGS(A_I(row->id), A_T(row->last)), payload_out));
-    return *payload_out ? E_OK : E_NOT_FOUND;
+    int64_t payload;
+    TRY(sql_i64(c, &still, ARGS(A_I(row->id), A_T(row->last)), &payload));
+    return payload ? E_OK : E_NOT_FOUND;
 }
 
 enum err evict_blobs(struct ctx *c, int64_t artifact_id, struct i64s *out)

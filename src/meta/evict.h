@@ -24,8 +24,8 @@ enum err evict_page(struct ctx *c, int64_t project_id, struct timestamp used, in
 enum err evict_settle(struct ctx *c, const struct evict_row *row);
 /* Images that contain the blob, and the indexes that contain these. */
 enum err evict_holders(struct ctx *c, struct str digest, struct i64s *out);
-/* E_NOT_FOUND when the image is gone or was pulled since; else the bytes of its manifest. */
-enum err evict_still(struct ctx *c, const struct evict_row *row, int64_t *payload_out);
+/* E_NOT_FOUND when the image is gone or was pulled since. */
+enum err evict_still(struct ctx *c, const struct evict_row *row);
 /* Ids of all blobs of the image and of its children at any depth, ascending. */
 enum err evict_blobs(struct ctx *c, int64_t artifact_id, struct i64s *out);
 /* Blobs of a project (0 = of all proxy projects) that no manifest needs and no lease holds. */

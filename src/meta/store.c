@@ -2,6 +2,7 @@
 #include "meta/store.h"
 
 #include "base/codec.h"
+#include "meta/idset.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -162,6 +163,10 @@ enum err session_sweep(struct ctx *c)
 
 STATEMENT event_add = SQL("INSERT INTO event(kind, project_id, actor, payload, at) VALUES($1, $2, "
                           "$3, $4, $5)");
+#define EVENTS                                                                                     \
+    "INSERT INTO event(kind, project_id, actor, payload, at) SELECT CAST($1 AS TEXT), CAST($2 AS " \
+    "BIGINT), CAST($3 AS TEXT), value, CAST($5 AS BIGINT) FROM "
+STATEMENT events_add = SQL2(EVENTS TEXTS_LITE("$4") " AS each", EVENTS TEXTS_PG("$4") " AS each");
 STATEMENT pull_repository =
     SQL("UPDATE repository SET pull_count = pull_count + $2, pull_time = CASE WHEN pull_time < $3 "
         "THEN $3 ELSE pull_time END WHERE id = $1");
@@ -181,6 +186,18 @@ enum err event_emit(struct ctx *c, const char *kind, int64_t project_id, struct 
                    ARGS(A_S(str_of(kind)), A_I(project_id), A_S(c->actor.p ? c->actor : S("")),
                         A_S(payload_json.p ? payload_json : S("")), A_T(c->tx->now)),
                    NULL);
+}
+
+enum err event_emit_all(struct ctx *c, const char *kind, int64_t project_id,
+                        const struct strs *payloads)
+{
+    return payloads->count
+               ? sql_run(c, &events_add,
+                         ARGS(A_S(str_of(kind)), A_I(project_id),
+                              A_S(c->actor.p ? c->actor : S("")),
+                              texts_arg(c, payloads->items, payloads->count), A_T(c->tx->now)),
+                         NULL)
+               : E_OK;
 }
 
 static int in_lock_order(const void *a, const void *b)

@@ -35,6 +35,8 @@ enum err session_sweep(struct ctx *c);
 
 /* Consequences of a change, written in its transaction, read by jobs. */
 enum err event_emit(struct ctx *c, const char *kind, int64_t project_id, struct str payload_json);
+enum err event_emit_all(struct ctx *c, const char *kind, int64_t project_id,
+                        const struct strs *payloads); /* one for each, in this order */
 
 /* Pulls, flushed once a second by registry/tally.c in one transaction. */
 struct pull_count {

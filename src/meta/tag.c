@@ -2,6 +2,7 @@
 #include "meta/tag.h"
 
 #include "meta/artifact.h"
+#include "meta/idset.h"
 #include "meta/visible.h"
 
 const struct field tag_fields[] = {
@@ -48,7 +49,6 @@ STATEMENT move = SQL("UPDATE tag SET artifact_id = $2, version = version + 1, pu
                      "checked_at = $4 WHERE id = $1");
 STATEMENT again = SQL("UPDATE tag SET push_time = $2, checked_at = $3 WHERE id = $1");
 STATEMENT check = SQL("UPDATE tag SET checked_at = $3 WHERE repository_id = $1 AND name = $2");
-STATEMENT drop = SQL("DELETE FROM tag WHERE id = $1");
 STATEMENT write_journal = SQL(
     "INSERT INTO tag_journal(repository_id, name, old_digest, new_digest, actor, upstream, at) "
     "VALUES($1, $2, COALESCE((SELECT digest FROM artifact WHERE id = $3), ''), COALESCE((SELECT "
@@ -60,7 +60,18 @@ STATEMENT place = SQL("UPDATE tag SET artifact_id = $2, version = version + 1, p
                       "pinned = $4 WHERE id = $1");
 STATEMENT unpin = SQL("UPDATE tag SET pinned = 0, checked_at = 0 WHERE id = $1");
 STATEMENT digest_of_artifact = SQL("SELECT digest AS new_digest FROM artifact WHERE id = $1");
-STATEMENT tags_of = SQL("SELECT " COLUMNS " FROM tag WHERE artifact_id = $1 ORDER BY id");
+STATEMENT lock_of = ON_SET("SELECT " COLUMNS " FROM tag WHERE artifact_id",
+                           " ORDER BY repository_id, name" LOCK_UPDATE);
+STATEMENT journal_gone =
+    ON_SET("INSERT INTO tag_journal(repository_id, name, old_digest, new_digest, actor, upstream, "
+           "at) SELECT t.repository_id, t.name, a.digest, '', CAST($2 AS TEXT), 0, CAST($3 AS "
+           "BIGINT) FROM tag t JOIN artifact a ON a.id = t.artifact_id WHERE t.id",
+           " ORDER BY t.id");
+#define NAMED(texts)                                                                               \
+    "SELECT " COLUMNS " FROM tag WHERE repository_id = $2 AND name IN " texts                      \
+    " ORDER BY repository_id, name" LOCK_UPDATE
+STATEMENT lock_named = SQL2(NAMED(TEXTS_LITE("$1")), NAMED(TEXTS_PG("$1")));
+STATEMENT drop = ON_SET("DELETE FROM tag WHERE id", "");
 STATEMENT names_after = SQL("SELECT name AS name FROM tag WHERE repository_id = $1 AND name > $2 "
                             "ORDER BY name LIMIT $3");
 
@@ -118,30 +129,36 @@ enum err tag_by_name(struct ctx *c, int64_t repository_id, struct str name, stru
     return E_OK;
 }
 
-enum err tag_delete(struct ctx *c, int64_t repository_id, struct str name)
+/* Tags whose rows are locked. */
+static enum err drop_tags(struct ctx *c, const struct list *tags)
 {
-    struct tag t = {0};
-    TRY(sql_row(c, &lock, ARGS(A_I(repository_id), A_S(name)), tag_fields, &t));
-    TRY(sql_run(c, &drop, ARGS(A_I(t.id)), NULL));
-    return journal(c, repository_id, name, t.artifact_id, 0, false);
+    const struct tag *t = tags->items;
+    if (!tags->count)
+        return E_OK;
+    int64_t *ids = arena_alloc(&c->mem, tags->count * sizeof *ids);
+    for (size_t i = 0; i < tags->count; i++)
+        ids[i] = t[i].id;
+    struct arg set = ids_arg(c, ids, tags->count);
+    TRY(sql_run(c, &journal_gone, ARGS(set, A_S(c->actor.p ? c->actor : S("")), A_T(c->tx->now)),
+                NULL));
+    return sql_run(c, &drop, ARGS(set), NULL);
 }
 
-enum err tag_delete_of(struct ctx *c, int64_t artifact_id)
+enum err tag_delete(struct ctx *c, int64_t repository_id, const struct strs *names,
+                    struct list *out)
+{
+    TRY(sql_rows(c, &lock_named, ARGS(texts_arg(c, names->items, names->count), A_I(repository_id)),
+                 tag_fields, sizeof(struct tag), out));
+    return drop_tags(c, out);
+}
+
+/* One that moves on while its lock is waited for is none of them any more. */
+enum err tag_delete_of(struct ctx *c, const struct i64s *artifacts)
 {
     struct list tags;
-    TRY(sql_rows(c, &tags_of, ARGS(A_I(artifact_id)), tag_fields, sizeof(struct tag), &tags));
-    struct tag *t = tags.items;
-    for (size_t i = 0; i < tags.count; i++) {
-        struct tag now = {0};
-        enum err e =
-            sql_row(c, &lock, ARGS(A_I(t[i].repository_id), A_S(t[i].name)), tag_fields, &now);
-        if (e == E_NOT_FOUND || (e == E_OK && now.artifact_id != artifact_id))
-            continue; /* moved on while we waited for its lock */
-        TRY(e);
-        TRY(sql_run(c, &drop, ARGS(A_I(now.id)), NULL));
-        TRY(journal(c, now.repository_id, now.name, artifact_id, 0, false));
-    }
-    return E_OK;
+    TRY(sql_rows(c, &lock_of, ARGS(ids_arg(c, artifacts->items, artifacts->count)), tag_fields,
+                 sizeof(struct tag), &tags));
+    return drop_tags(c, &tags);
 }
 
 enum err tag_list(struct ctx *c, int64_t repository_id, int64_t artifact_id,

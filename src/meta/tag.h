@@ -21,9 +21,11 @@ enum err tag_put(struct ctx *c, int64_t repository_id, struct str name, int64_t 
                  bool upstream);
 enum err tag_checked(struct ctx *c, int64_t repository_id, struct str name); /* checked_at = now */
 enum err tag_by_name(struct ctx *c, int64_t repository_id, struct str name, struct tag *out);
-enum err tag_delete(struct ctx *c, int64_t repository_id, struct str name); /* E_NOT_FOUND */
-/* All tags that still point at the artifact when their rows are locked. */
-enum err tag_delete_of(struct ctx *c, int64_t artifact_id);
+/* Those of the names that are tags; out: which were, of struct tag. */
+enum err tag_delete(struct ctx *c, int64_t repository_id, const struct strs *names,
+                    struct list *out);
+/* All tags that still point at one of the artifacts when their rows are locked. */
+enum err tag_delete_of(struct ctx *c, const struct i64s *artifacts);
 enum err tag_list(struct ctx *c, int64_t repository_id, int64_t artifact_id /* 0 = all */,
                   const struct list_query *q, struct list *out, int64_t *total);
 /* Names after `last`, sorted bytewise, at most n (OCI "Listing Tags"). */

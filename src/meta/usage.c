@@ -33,9 +33,6 @@ STATEMENT lease_of =
 STATEMENT in_manifest =
     SQL("SELECT count(*) FROM (SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = "
         "x.artifact_id WHERE x.blob_id = $2 AND a.repository_id = $1 LIMIT 1) AS one");
-STATEMENT artifact_blobs =
-    SQL("SELECT blob_id FROM artifact_blob WHERE artifact_id = $1 ORDER BY blob_id");
-
 STATEMENT lock_blob = SQL("SELECT size FROM blob WHERE id = $1" LOCK_UPDATE);
 STATEMENT size_of = SQL("SELECT size FROM blob WHERE id = $1 AND state <> 1");
 STATEMENT holders_of =
@@ -105,27 +102,6 @@ enum err usage_lease(struct ctx *c, int64_t project_id, struct str repository, i
         FIELDS_END,
     };
     return sql_row(c, &lease_of, ARGS(A_I(project_id), A_S(repository), A_I(blob_id)), fields, out);
-}
-
-struct id_row {
-    int64_t blob_id;
-};
-
-enum err usage_artifact_blobs(struct ctx *c, int64_t artifact_id, struct i64s *out)
-{
-    static const struct field fields[] = {
-        FIELD(struct id_row, blob_id, 0, 0),
-        FIELDS_END,
-    };
-    struct list rows;
-    TRY(sql_rows(c, &artifact_blobs, ARGS(A_I(artifact_id)), fields, sizeof(struct id_row), &rows));
-    const struct id_row *row = rows.items;
-    struct i64s ids = {.count = rows.count};
-    ids.items = arena_alloc(&c->mem, (rows.count + 1) * sizeof *ids.items);
-    for (size_t i = 0; i < rows.count; i++)
-        ids.items[i] = row[i].blob_id;
-    *out = ids;
-    return E_OK;
 }
 
 struct link_row {

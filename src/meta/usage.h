@@ -21,8 +21,6 @@ enum err usage_lease(struct ctx *c, int64_t project_id, struct str repository, i
                      struct blob_lease *out);
 /* Does a manifest of the repository reference the blob? */
 enum err usage_in_manifest(struct ctx *c, int64_t repository_id, int64_t blob_id, bool *out);
-/* Ids of the blobs that an artifact references. */
-enum err usage_artifact_blobs(struct ctx *c, int64_t artifact_id, struct i64s *out);
 
 /* Takes the lock of a blob's row before its links are looked at; blobs before projects, always. */
 enum err usage_lock_blob(struct ctx *c, int64_t blob_id);

@@ -6,6 +6,7 @@
 #include "registry/bulk.h"
 
 #include "meta/artifact.h"
+#include "meta/removal.h"
 #include "meta/repository.h"
 #include "registry/access.h"
 #include "registry/delete.h"
@@ -249,7 +250,10 @@ enum err bulk_look(struct ctx *c, const struct place *at, enum bulk_action actio
     return fail(c, E_BAD_REQUEST, "no such action");
 }
 
-enum err bulk_step(struct ctx *c, const struct place *at, enum bulk_action action, struct str step)
+/* ---- doing it ------------------------------------------------------------------------------- */
+
+static enum err one_step(struct ctx *c, const struct place *at, enum bulk_action action,
+                         struct str step)
 {
     struct place there = *at;
     enum err e = E_OK;
@@ -265,4 +269,50 @@ enum err bulk_step(struct ctx *c, const struct place *at, enum bulk_action actio
     case BULK_VISIBILITY: return fail(c, E_BAD_REQUEST, "not an action inside a project");
     }
     return e == E_MANIFEST_UNKNOWN || e == E_NAME_UNKNOWN ? E_OK : e;
+}
+
+static void add_failure(struct ctx *c, struct str item, struct str reason, struct list *failed)
+{
+    struct bulk_failure *f = failed->items;
+    f[failed->count++] = (struct bulk_failure){item, str_dup(&c->mem, reason)};
+}
+
+/* Artifacts in one transaction; of those that an index came for meanwhile it is told. */
+static enum err delete_set(struct ctx *c, const struct place *at, const struct strs *steps,
+                           size_t *taken, struct list *failed)
+{
+    struct list out;
+    TRY(delete_manifests(c, at, steps, &out));
+    const struct removed *r = out.items;
+    for (size_t i = 0; i < out.count; i++)
+        if (r[i].fate != E_OK && r[i].fate != E_NOT_FOUND)
+            add_failure(c, r[i].digest, str_fmt(&c->mem, DELETE_CONTAINED, STR(r[i].digest)),
+                        failed);
+    *taken = out.count;
+    return E_OK;
+}
+
+static enum err set_of_steps(struct ctx *c, const struct place *at, enum bulk_action action,
+                             const struct strs *steps, size_t *taken, struct list *failed)
+{
+    size_t gone;
+    *taken = steps->count;
+    enum err e = action == BULK_DELETE ? delete_set(c, at, steps, taken, failed)
+                                       : delete_tags(c, at, steps, &gone);
+    return e == E_NAME_UNKNOWN ? E_OK : e;
+}
+
+size_t bulk_steps(struct ctx *c, const struct place *at, enum bulk_action action,
+                  const struct strs *steps, struct list *failed)
+{
+    bool sets = action == BULK_DELETE || action == BULK_UNTAG;
+    struct strs set = {steps->items, size_min(steps->count, sets ? DELETE_AT_ONCE : 1)};
+    size_t taken, n = set.count;
+    *failed = (struct list){arena_alloc(&c->mem, n * sizeof(struct bulk_failure)), 0};
+    if (sets && set_of_steps(c, at, action, &set, &taken, failed) == E_OK)
+        return taken;
+    for (size_t i = 0; i < n; i++)
+        if (one_step(c, at, action, set.items[i]) != E_OK)
+            add_failure(c, set.items[i], str_of(c->msg), failed);
+    return n;
 }

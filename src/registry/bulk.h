@@ -1,7 +1,8 @@
 /*
- * Doing one thing to many: first what would happen, then doing it, one after the other, each in a
- * transaction of its own. What was deleted meanwhile is no failure; what may not be is refused, by
- * name and with the reason. Rights are asked for when it is planned and again at every step.
+ * Doing one thing to many: first what would happen, then doing it: artifacts and tags set by set,
+ * repositories and projects one after the other, in transactions that are short. What was deleted
+ * meanwhile is no failure; what may not be is refused, by name and with the reason. Rights are
+ * asked for when it is planned and again at every step.
  */
 #ifndef REGISTRY_BULK_H
 #define REGISTRY_BULK_H
@@ -53,8 +54,17 @@ struct bulk_change {       /* of projects: how they will be */
    transaction. E_TOO_LARGE when too much hangs together. */
 enum err bulk_look(struct ctx *c, const struct place *at, enum bulk_action action,
                    const struct strs *items, struct bulk_plan *out);
-/* One step of a plan, outside of a transaction; E_OK also when it is gone already. */
-enum err bulk_step(struct ctx *c, const struct place *at, enum bulk_action action, struct str step);
+/*
+ * The first steps of a plan, as many as go in one short transaction; outside of one. Returns how
+ * many that were, at least one. failed: those that could not be, of bulk_failure; one that is
+ * gone already is none. A set that fails as a whole is gone through one by one, so that each says
+ * its own reason.
+ */
+struct bulk_failure {
+    struct str item, reason;
+};
+size_t bulk_steps(struct ctx *c, const struct place *at, enum bulk_action action,
+                  const struct strs *steps, struct list *failed);
 
 /* The same of projects, by name; those that the principal does not see are left out. Steps are
    projects, and "project/repository" before the project that goes with it. */

@@ -5,15 +5,15 @@
  */
 #include "registry/delete.h"
 
+#include "meta/bulk.h"
+#include "meta/removal.h"
 #include "meta/repository.h"
 #include "meta/store.h"
 #include "meta/tag.h"
 #include "meta/usage.h"
 #include "registry/again.h"
 
-#define ARTIFACTS_AT_ONCE 100 /* of a repository that is deleted, in one transaction */
-
-static enum err tell(struct ctx *c, const struct place *at, const char *kind, struct str what)
+static struct str payload_of(struct ctx *c, const struct place *at, struct str what)
 {
     CLEANUP(buf_release) struct buf text = {.max = 8192};
     struct json_out j = {.out = &text};
@@ -23,7 +23,12 @@ static enum err tell(struct ctx *c, const struct place *at, const char *kind, st
     put_key(&j, S("reference"));
     put_str(&j, what);
     put_close(&j, '}');
-    return event_emit(c, kind, at->access->project.project_id, buf_view(&text));
+    return str_dup(&c->mem, buf_view(&text));
+}
+
+static enum err tell(struct ctx *c, const struct place *at, const char *kind, struct str what)
+{
+    return event_emit(c, kind, at->access->project.project_id, payload_of(c, at, what));
 }
 
 static enum err find_repository(struct ctx *c, const struct place *at, int64_t *out)
@@ -35,42 +40,70 @@ static enum err find_repository(struct ctx *c, const struct place *at, int64_t *
     return e;
 }
 
-static enum err try_delete_tag(struct ctx *c, const struct place *at, struct str tag)
+static enum err try_delete_tags(struct ctx *c, const struct place *at, const struct strs *names,
+                                size_t *gone)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     int64_t repo;
+    struct list found;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    enum err e = tag_delete(c, repo, tag);
-    if (e == E_NOT_FOUND)
-        return fail(c, E_MANIFEST_UNKNOWN, "tag %.*s of %.*s/%.*s not found", STR(tag),
-                    STR(at->access->project.name), STR(at->repository));
-    TRY(e);
-    TRY(tell(c, at, "DELETE_TAG", tag));
+    TRY(tag_delete(c, repo, names, &found));
+    const struct tag *t = found.items;
+    struct strs lines = {arena_alloc(&c->mem, (found.count + 1) * sizeof(struct str)), 0};
+    for (size_t i = 0; i < found.count; i++)
+        lines.items[lines.count++] = payload_of(c, at, t[i].name);
+    TRY(event_emit_all(c, "DELETE_TAG", at->access->project.project_id, &lines));
+    *gone = found.count;
     return tx_commit(&tx);
 }
 
-static enum err try_delete_manifest(struct ctx *c, const struct place *at, struct str digest)
+static size_t index_of(const struct strs *digests, struct str digest)
+{
+    size_t i = 0;
+    while (i < digests->count && !str_eq(digests->items[i], digest))
+        i++;
+    return i;
+}
+
+/* Ids in the order of the digests; 0 where there is none. */
+static enum err ids_of(struct ctx *c, int64_t repo, const struct strs *digests, struct i64s *out)
+{
+    struct list found;
+    TRY(bulk_by_digest(c, repo, digests, &found));
+    const struct bulk_item *item = found.items;
+    *out =
+        (struct i64s){arena_alloc(&c->mem, (digests->count + 1) * sizeof(int64_t)), digests->count};
+    for (size_t i = 0; i < found.count; i++) {
+        size_t at = index_of(digests, item[i].name);
+        if (at < digests->count)
+            out->items[at] = item[i].id;
+    }
+    return E_OK;
+}
+
+/* One line for each that was asked for and is gone by itself. */
+static enum err tell_gone(struct ctx *c, const struct place *at, const struct list *gone)
+{
+    const struct removed *r = gone->items;
+    struct strs lines = {arena_alloc(&c->mem, (gone->count + 1) * sizeof(struct str)), 0};
+    for (size_t i = 0; i < gone->count; i++)
+        if (r[i].fate == E_OK && !r[i].with)
+            lines.items[lines.count++] = payload_of(c, at, r[i].digest);
+    return event_emit_all(c, "DELETE_ARTIFACT", at->access->project.project_id, &lines);
+}
+
+static enum err try_delete_manifests(struct ctx *c, const struct place *at,
+                                     const struct strs *digests, struct list *out)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     int64_t repo;
-    struct artifact a;
-    struct manifest_row row;
-    struct i64s blobs;
-    int64_t project = at->access->project.project_id;
+    struct i64s ids;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    enum err e = artifact_by_reference(c, repo, digest, &a);
-    if (e == E_NOT_FOUND || (e == E_OK && a.state == STATE_EXPECTED))
-        return fail(c, E_MANIFEST_UNKNOWN, "artifact %.*s/%.*s@%.*s not found",
-                    STR(at->access->project.name), STR(at->repository), STR(digest));
-    TRY(e);
-    TRY(manifest_by_digest(c, project, at->repository, a.digest, &row));
-    TRY(usage_artifact_blobs(c, a.id, &blobs));
-    TRY(artifact_delete(c, a.id));
-    TRY(usage_end_links(c, &blobs));
-    TRY(usage_charge_manifest(c, project, a.digest, (int64_t)row.payload.n, -1, false));
-    TRY(tell(c, at, "DELETE_ARTIFACT", a.digest));
+    TRY(ids_of(c, repo, digests, &ids));
+    TRY(artifacts_remove(c, at->access->project.project_id, &ids, out));
+    TRY(tell_gone(c, at, out));
     return tx_commit(&tx);
 }
 
@@ -106,7 +139,7 @@ static enum err shrink(struct ctx *c, const struct place *at, bool *gone)
     int64_t repo;
     TRY(tx_begin(c, &tx));
     TRY(find_repository(c, at, &repo));
-    enum err e = repository_shrink(c, repo, ARTIFACTS_AT_ONCE, gone);
+    enum err e = repository_shrink(c, repo, DELETE_AT_ONCE, gone);
     if (e == E_PRECONDITION) /* an index came for what was about to go */
         return fail(c, E_CONFLICT, "the repository changed at the same moment");
     TRY(e);
@@ -127,22 +160,44 @@ static enum err try_delete_repository(struct ctx *outer, const struct place *at,
 
 /* ---- made again when they met another change --------------------------------------------- */
 
-enum err delete_tag(struct ctx *c, const struct place *at, struct str tag)
+enum err delete_tags(struct ctx *c, const struct place *at, const struct strs *names, size_t *gone)
 {
     int64_t began = clock_mono_ms();
-    enum err e = try_delete_tag(c, at, tag);
+    enum err e = try_delete_tags(c, at, names, gone);
     for (int tries = 1; again(e, tries, began); tries++)
-        e = try_delete_tag(c, at, tag);
+        e = try_delete_tags(c, at, names, gone);
+    return e;
+}
+
+enum err delete_tag(struct ctx *c, const struct place *at, struct str tag)
+{
+    size_t gone;
+    TRY(delete_tags(c, at, &(struct strs){&tag, 1}, &gone));
+    return gone ? E_OK
+                : fail(c, E_MANIFEST_UNKNOWN, "tag %.*s of %.*s/%.*s not found", STR(tag),
+                       STR(at->access->project.name), STR(at->repository));
+}
+
+enum err delete_manifests(struct ctx *c, const struct place *at, const struct strs *digests,
+                          struct list *out)
+{
+    int64_t began = clock_mono_ms();
+    struct strs set = {digests->items, size_min(digests->count, DELETE_AT_ONCE)};
+    enum err e = try_delete_manifests(c, at, &set, out);
+    for (int tries = 1; again(e, tries, began); tries++)
+        e = try_delete_manifests(c, at, &set, out);
     return e;
 }
 
 enum err delete_manifest(struct ctx *c, const struct place *at, struct str digest)
 {
-    int64_t began = clock_mono_ms();
-    enum err e = try_delete_manifest(c, at, digest);
-    for (int tries = 1; again(e, tries, began); tries++)
-        e = try_delete_manifest(c, at, digest);
-    return e;
+    struct list out;
+    TRY(delete_manifests(c, at, &(struct strs){&digest, 1}, &out));
+    const struct removed *r = out.items;
+    if (r->fate == E_NOT_FOUND)
+        return fail(c, E_MANIFEST_UNKNOWN, "artifact %.*s/%.*s@%.*s not found",
+                    STR(at->access->project.name), STR(at->repository), STR(digest));
+    return r->fate == E_OK ? E_OK : fail(c, r->fate, DELETE_CONTAINED, STR(digest));
 }
 
 enum err delete_blob(struct ctx *c, const struct place *at, const struct digest *d)

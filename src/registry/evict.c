@@ -15,7 +15,7 @@
 #include "blob/store.h"
 #include "meta/evict.h"
 #include "meta/project.h"
-#include "meta/usage.h"
+#include "meta/removal.h"
 #include "registry/again.h"
 #include "registry/flight.h"
 #include "registry/gc.h"
@@ -66,16 +66,14 @@ static enum err missing(struct ctx *c, const struct bound *b, int64_t *out)
 static enum err take_out(struct ctx *c, const struct evict_row *row, struct i64s *blobs)
 {
     CLEANUP(tx_end) struct tx tx = {0};
-    struct i64s own;
-    int64_t payload;
+    struct list gone;
+    int64_t id = row->id;
     TRY(tx_begin(c, &tx));
-    TRY(evict_still(c, row, &payload));
+    TRY(evict_still(c, row));
     TRY(evict_blobs(c, row->id, blobs));
-    TRY(usage_artifact_blobs(c, row->id, &own));
-    TRY(artifact_delete(c, row->id));
-    TRY(usage_end_links(c, &own));
-    TRY(usage_charge_manifest(c, row->project_id, row->digest, payload, -1, false));
-    return tx_commit(&tx);
+    TRY(artifacts_remove(c, row->project_id, &(struct i64s){&id, 1}, &gone));
+    const struct removed *r = gone.items;
+    return r->fate == E_OK ? tx_commit(&tx) : r->fate;
 }
 
 /* *gone false: it was pulled, tagged or taken into an index in this moment, and stays. */

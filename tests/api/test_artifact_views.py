@@ -333,6 +333,21 @@ def test_by_query_and_untagged(cove, name):
     assert job["state"] == "done" and admin.get(of(name, "artifacts")).json() == []
 
 
+def test_more_than_one_transaction_takes(cove, name):
+    """Sets follow each other; each artifact and each tag has its own line in the journal."""
+    admin = cove.admin
+    images = 105
+    for i in range(images):
+        admin.push_image(name, f"1.{i}", [b"base"], config(config={"Env": [f"N={i}"]}))
+    index, _ = multi(admin, name, "all")[:2]
+    job = ended(admin, admin.post(of(name, "bulk/delete"), json={"query": {"tag": "1."}}))
+    assert (job["state"], job["done"], job["total"], job["failed"]) == ("done", images, images, []), job
+    assert [r["digest"] for r in admin.get(of(name, "artifacts")).json()] == [index]
+    for tag in ("1.0", "1.77", f"1.{images - 1}"):
+        last = admin.get(of(name, f"moves?tag={tag}")).json()[0]
+        assert not last["new_digest"] and last["old_digest"] and last["who"] == "admin", last
+
+
 def test_repositories(cove, name):
     admin = cove.admin
     project = "p" + name.split("/")[1]

@@ -60,7 +60,7 @@ TEST(an_index_comes_before_its_children)
     assert_int_equal(total, 1);
     OK(artifact_list(c, repo, false, NULL, &list, &total));
     assert_int_equal(total, 2);
-    IS(E_PRECONDITION, artifact_delete(c, child.id));
+    IS(E_PRECONDITION, remove_one(c, child.id));
     tx_end(&tx);
 }
 
@@ -95,7 +95,7 @@ TEST(deleting_an_index_takes_its_orphans)
     struct artifact_child one[] = {{.digest = inner.digest}, {.digest = digest_no(c, 99)}};
     struct artifact outer = put(c, repo, 4, NULL, 0, one, 2);
     OK(tag_put(c, repo, S("outer"), outer.id, false));
-    OK(artifact_delete(c, outer.id));
+    OK(remove_one(c, outer.id));
     IS(E_NOT_FOUND, artifact_by_reference(c, repo, inner.digest, &a));
     IS(E_NOT_FOUND, artifact_by_reference(c, repo, digest_no(c, 2), &a));
     IS(E_NOT_FOUND, tag_by_name(c, repo, S("outer"), &t));
@@ -104,6 +104,69 @@ TEST(deleting_an_index_takes_its_orphans)
     assert_int_equal(a.parents, 0);
     assert_true(str_eq(a.repository_name, S("library/a/b")));
     OK(tx_commit(&tx));
+}
+
+TEST(a_set_goes_at_once)
+{
+    struct ctx *c = &e->c;
+    struct tx tx = {0};
+    struct artifact a;
+    struct list out;
+    OK(tx_begin(c, &tx));
+    int64_t repo = repository(c);
+    struct artifact part = put(c, repo, 1, NULL, 0, NULL, 0);
+    struct artifact named = put(c, repo, 2, NULL, 0, NULL, 0);
+    struct artifact held = put(c, repo, 3, NULL, 0, NULL, 0);
+    struct artifact alone = put(c, repo, 4, NULL, 0, NULL, 0);
+    OK(tag_put(c, repo, S("named"), named.id, false));
+    struct artifact_child two[] = {{.digest = part.digest}, {.digest = named.digest}};
+    struct artifact index = put(c, repo, 5, NULL, 0, two, 2);
+    struct artifact_child one[] = {{.digest = held.digest}};
+    struct artifact stays = put(c, repo, 6, NULL, 0, one, 1);
+    int64_t ids[] = {index.id, part.id, named.id, held.id, 0, alone.id};
+    static const struct {
+        enum err fate;
+        bool with;
+    } want[] = {
+        {E_OK, false},           /* an index that goes */
+        {E_OK, true},            /* a part of it */
+        {E_OK, false},           /* another that has a tag: it goes by itself */
+        {E_PRECONDITION, false}, /* a part of an index that stays */
+        {E_NOT_FOUND, false},
+        {E_OK, false},
+    };
+    OK(artifacts_remove(c, 1, &(struct i64s){ids, COUNT(ids)}, &out));
+    const struct removed *r = out.items;
+    assert_int_equal(out.count, COUNT(ids));
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        assert_true(r[i].id == ids[i] && r[i].fate == want[i].fate);
+        if (r[i].fate == E_OK)
+            assert_int_equal(r[i].with, want[i].with);
+    }
+    OK(artifact_by_reference(c, repo, held.digest, &a));
+    OK(artifact_by_reference(c, repo, stays.digest, &a));
+    IS(E_NOT_FOUND, artifact_by_reference(c, repo, part.digest, &a));
+    OK(tx_commit(&tx));
+}
+
+TEST(a_set_is_cut_where_its_blobs_become_many)
+{
+    struct ctx *c = &e->c;
+    struct tx tx = {0};
+    struct list out;
+    int64_t blobs[600], ids[4];
+    OK(tx_begin(c, &tx));
+    int64_t repo = repository(c);
+    for (int64_t i = 0; i < (int64_t)COUNT(blobs); i++)
+        blobs[i] = put_blob(c, repo, digest_no(c, 1000 + i), 1, 0).id;
+    for (int64_t i = 0; i < (int64_t)COUNT(ids); i++)
+        ids[i] = put(c, repo, 10 + i, blobs, i == 2 ? 10 : COUNT(blobs), NULL, 0).id;
+    struct i64s all = {ids, COUNT(ids)}, rest = {ids + 1, COUNT(ids) - 1};
+    OK(artifacts_remove(c, 1, &all, &out));
+    assert_int_equal(out.count, 1);
+    OK(artifacts_remove(c, 1, &rest, &out));
+    assert_int_equal(out.count, 2);
+    tx_end(&tx);
 }
 
 TEST(referrers_are_found_before_their_subject)
@@ -147,7 +210,7 @@ TEST(tags_keep_a_journal)
 {
     struct ctx *c = &e->c;
     struct tx tx = {0};
-    struct list moves;
+    struct list moves, list;
     struct tag t;
     struct strs names;
     struct sql all = SQL("SELECT old_digest, new_digest, actor, upstream FROM tag_journal ORDER BY "
@@ -168,9 +231,12 @@ TEST(tags_keep_a_journal)
     assert_true(str_eq(names.items[0], S("V1")));
     OK(tag_names(c, repo, S("V1"), 10, &names));
     assert_int_equal(names.count, 1);
-    OK(tag_delete(c, repo, S("V1")));
-    IS(E_NOT_FOUND, tag_delete(c, repo, S("V1")));
-    OK(artifact_delete(c, b.id));
+    struct str both[] = {S("V1"), S("absent")};
+    OK(tag_delete(c, repo, &(struct strs){both, 2}, &list));
+    assert_int_equal(list.count, 1);
+    OK(tag_delete(c, repo, &(struct strs){both, 2}, &list));
+    assert_int_equal(list.count, 0);
+    OK(remove_one(c, b.id));
     OK(sql_rows(c, &all, NO_ARGS, move_fields, sizeof(struct tag_move), &moves));
     struct tag_move *m = moves.items;
     assert_int_equal(moves.count, 5);
@@ -374,6 +440,8 @@ int main(void)
         RUN(an_index_comes_before_its_children),
         RUN(putting_again_changes_nothing),
         RUN(deleting_an_index_takes_its_orphans),
+        RUN(a_set_goes_at_once),
+        RUN(a_set_is_cut_where_its_blobs_become_many),
         RUN(referrers_are_found_before_their_subject),
         RUN(tags_keep_a_journal),
         RUN(a_blob_is_read_through_its_repository_alone),

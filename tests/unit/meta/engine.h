@@ -9,6 +9,7 @@
 #include "meta/member.h"
 #include "meta/principal.h"
 #include "meta/project.h"
+#include "meta/removal.h"
 #include "meta/repository.h"
 #include "meta/robot.h"
 #include "meta/store.h"
@@ -36,6 +37,14 @@ struct engine {
 
 #define OK(e) engine_ok((e), __FILE__, __LINE__)
 #define IS(want, e) engine_is((want), (e), __FILE__, __LINE__)
+
+/* An artifact of the project "library". */
+static inline enum err remove_one(struct ctx *c, int64_t id)
+{
+    struct list out;
+    TRY(artifacts_remove(c, 1, &(struct i64s){&id, 1}, &out));
+    return ((struct removed *)out.items)->fate;
+}
 
 static struct ctx *engine_last;
 

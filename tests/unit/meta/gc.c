@@ -119,7 +119,7 @@ TEST(a_reference_keeps_and_its_end_makes_a_candidate)
     IS(E_NOT_FOUND, blob_in_repository(c, 1, S("other"), digest_no(c, 1), &in));
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 0);
-    OK(artifact_delete(c, a.id));
+    OK(remove_one(c, a.id));
     OK(gc_candidates(c, c->tx->now, 0, 10, &found));
     assert_int_equal(found.count, 1);
     OK(one(c, gc_condemn, b.id, &yes));
@@ -179,7 +179,7 @@ TEST(expected_rows_just_go)
     struct blob_need need = {.digest = digest_no(c, 1), .size = 10};
     OK(blob_require(c, repo, &need, 1, true));
     struct artifact a = use(c, repo, 2, need.id);
-    OK(artifact_delete(c, a.id));
+    OK(remove_one(c, a.id));
     OK(one(c, gc_condemn, need.id, &yes));
     assert_false(yes);
     IS(E_NOT_FOUND, blob_by_digest(c, digest_no(c, 1), &b));

@@ -81,14 +81,10 @@ static enum err delete_one(struct ctx *c, struct worker *w)
 {
     CLEANUP(tx_end) struct tx tx = {0};
     struct artifact a;
-    struct i64s blobs;
     int64_t repository = w->repositories[pick(w, 2)];
     TRY(tx_begin(c, &tx));
     TRY(artifact_by_reference(c, repository, str_fmt(&c->mem, "t%d", (int)pick(w, 3)), &a));
-    TRY(usage_artifact_blobs(c, a.id, &blobs));
-    TRY(artifact_delete(c, a.id));
-    TRY(usage_end_links(c, &blobs));
-    TRY(usage_charge_manifest(c, 1, a.digest, 2, -1, false));
+    TRY(remove_one(c, a.id));
     return tx_commit(&tx);
 }
 
