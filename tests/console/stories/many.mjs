@@ -48,16 +48,23 @@ export async function projects_many(b) {
   await b.page.getByText('No project matches').waitFor()
 }
 
-// What the server leaves out is listed with the reason, and can be tried again.
+// What the server leaves out is listed with the reason. Its job is shown on whatever page one goes on working,
+// may be stopped, and what failed in it can be tried again.
 export async function projects_refused(b) {
   await signIn(b)
+  const bodies = []
   await b.page.route('**/api/cove/v1/bulk/delete', (r) => {
+    const body = r.request().postDataJSON()
     const plan = { action: 'delete_projects', asked: 3, going: 2, repositories: 4, artifacts: 9, tags: 11, size: 7e9, freed: 7e9, same: 0, over: 0, refused_count: 1, refused: [{ item: 'team-02', reason: 'forbidden', what: 'project:delete' }] }
-    const job = { id: 9, kind: 'bulk', state: 'running', done: 0, total: 6, failed_count: 0, failed: [], eta: null, ended: null, params: {}, result: {} }
-    return r.request().postDataJSON().dry_run ? r.fulfill({ json: plan }) : r.fulfill({ status: 202, json: job })
+    if (body.dry_run) return r.fulfill({ json: plan })
+    bodies.push(body)
+    over = false
+    return r.fulfill({ status: 202, json: job() })
   })
-  let asked = 0
-  await b.page.route('**/api/cove/v1/jobs/9', (r) => r.fulfill({ json: { id: 9, kind: 'bulk', state: ++asked > 1 ? 'done' : 'running', done: 3 * asked, total: 6, failed_count: 1, failed: [{ item: 'team-02', reason: 'this needs the right project:delete' }], eta: new Date(Date.now() + 20000).toISOString(), ended: asked > 1 ? new Date().toISOString() : null, params: {}, result: {} } }))
+  let done = 3, over = false, stop = ''
+  const job = () => ({ id: 9, kind: 'bulk', state: over ? 'done' : 'running', done, total: 6, failed_count: 1, failed: [{ item: 'team-02', reason: 'this needs the right project:delete' }], eta: new Date(Date.now() + 20000).toISOString(), ended: over ? new Date().toISOString() : null, params: {}, result: {} })
+  await b.page.route('**/api/cove/v1/jobs/9', (r) => r.fulfill({ json: job() }))
+  await b.page.route('**/api/cove/v1/jobs/9/stop', (r) => { stop = r.request().method(); return r.fulfill({ status: 202 }) })
   await b.page.goto(url + '/projects?filter=team-0')
   for (const n of ['team-00', 'team-01', 'team-02']) await box(b, n).check()
   await b.page.getByRole('button', { name: 'Delete…' }).click()
@@ -67,9 +74,29 @@ export async function projects_refused(b) {
   await dialog.getByText('you need the right project:delete').waitFor()
   await b.audit('dialog projects refused')
   await dialog.getByRole('button', { name: 'Delete 2' }).click()
-  await dialog.getByRole('button', { name: 'Retry those' }).waitFor()
-  await dialog.getByText('1 failed or was kept').waitFor()
-  await b.audit('dialog projects failed')
+  await dialog.waitFor({ state: 'detached' })
+
+  const bar = b.page.getByRole('region', { name: 'Asked for and under way' }).getByRole('article', { name: 'Deleting' })
+  await bar.getByText('3 of 6').waitFor()
+  await b.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Upstreams' }).click()
+  await heading(b, 'Upstreams')
+  done = 4
+  await bar.getByText('4 of 6').waitFor()
+  await b.audit('job bar')
+  await bar.getByRole('button', { name: 'Stop' }).click()
+  await bar.getByRole('button', { name: 'Stopping' }).waitFor()
+  check(stop === 'POST', 'it was asked to stop')
+  over = true
+  await bar.getByText('1 failed: this needs the right project:delete').waitFor()
+  await bar.getByRole('button', { name: 'show' }).click()
+  await bar.getByText('team-02').waitFor()
+  await b.audit('job bar failed')
+  await bar.getByRole('button', { name: 'Retry those' }).click()
+  await bar.getByRole('button', { name: 'Stop' }).waitFor()
+  check(bodies.length === 2 && String(bodies[1].projects) === 'team-02' && bodies[1].contents, 'those alone, as before: ' + JSON.stringify(bodies))
+  over = true
+  await bar.getByRole('button', { name: 'Dismiss' }).click()
+  await bar.waitFor({ state: 'detached' })
 }
 
 // A guest sees no boxes.
