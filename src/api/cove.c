@@ -114,6 +114,8 @@ const struct route cove_routes[] = {
      .reply = GIVES_NOTHING},
     {HTTP_GET, "/projects", "listProjectOverviews", LOGIN, NO_BODY, list_project_overviews,
      ROUTE_LIST | ROUTE_READ, .reply = GIVES_LIST(project_overview_fields)},
+    {HTTP_GET, "/artifacts", "findArtifacts", LOGIN, NO_BODY, search_artifacts, ROUTE_READ,
+     QUERY(struct digest_query, digest_query_fields), .reply = GIVES_LIST(found_artifact_fields)},
     {HTTP_GET, "/projects/{project}/repositories", "listRepositoryOverviews",
      IN_PROJECT(REPOSITORY, LIST), NO_BODY, list_repository_overviews, ROUTE_LIST | ROUTE_READ,
      .reply = GIVES_LIST(repository_overview_fields)},

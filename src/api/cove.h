@@ -42,7 +42,11 @@ handler list_upstreams, upstream_quota_series, list_consumers, start_refresh, pa
 
 /* ---- long lists: overview_api.c ------------------------------------------------------------ */
 
-handler list_project_overviews, list_repository_overviews, list_tag_overviews;
+handler list_project_overviews, list_repository_overviews, list_tag_overviews, search_artifacts;
+struct digest_query {
+    struct str digest;
+};
+extern const struct field digest_query_fields[];
 
 /* ---- jobs and storage: job_api.c, storage_api.c -------------------------------------------- */
 

@@ -173,3 +173,38 @@ enum err overview_tags(struct ctx *c, int64_t repository_id, const struct list_q
     };
     return list_rows(c, &spec, q, tag_overview_fields, sizeof(struct tag_overview), out, total);
 }
+
+/* ---- by digest ------------------------------------------------------------------------------ */
+
+const struct field found_artifact_fields[] = {
+    FIELD(struct found_artifact, project, 0, 0),
+    FIELD(struct found_artifact, repository, 0, 0),
+    FIELD(struct found_artifact, digest, 0, 0),
+    FIELD(struct found_artifact, tag, F_OMIT, 0),
+    FIELD(struct found_artifact, size, 0, 0),
+    FIELD(struct found_artifact, push_time, 0, 0),
+    FIELD(struct found_artifact, pull_time, F_NULL, 0),
+    FIELDS_END,
+};
+
+/* A range of the index of digests: 'g' follows the last hexadecimal digit. */
+STATEMENT by_digest =
+    SQL("SELECT p.name AS project, r.name AS repository, a.digest AS digest, "
+        "COALESCE((SELECT t.name FROM tag t WHERE t.artifact_id = a.id "
+        "ORDER BY t.push_time DESC, t.id DESC LIMIT 1), '') AS tag, a.size AS size, "
+        "a.push_time AS push_time, a.pull_time AS pull_time FROM artifact a "
+        "JOIN repository r ON r.id = a.repository_id JOIN project p ON p.id = r.project_id "
+        "WHERE a.digest >= $5 AND a.digest < $6 AND a.state <> 1 AND " VISIBLE
+        " ORDER BY a.push_time DESC, a.id DESC LIMIT $7");
+
+enum err overview_by_digest(struct ctx *c, const struct principal *p, struct str from, int64_t n,
+                            struct list *out)
+{
+    struct arg args[VISIBLE_ARGS + 3];
+    visible_args(p, args);
+    args[VISIBLE_ARGS] = A_S(from);
+    args[VISIBLE_ARGS + 1] = A_S(str_fmt(&c->mem, "%.*sg", STR(from)));
+    args[VISIBLE_ARGS + 2] = A_I(n);
+    return sql_rows(c, &by_digest, args, COUNT(args), found_artifact_fields,
+                    sizeof(struct found_artifact), out);
+}

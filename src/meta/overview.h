@@ -44,4 +44,15 @@ enum err overview_tags(struct ctx *c, int64_t repository_id, const struct list_q
                        struct list *out, int64_t *total);
 extern const struct field tag_overview_fields[];
 
+struct found_artifact {
+    struct str project, repository, digest, tag; /* tag: its newest; empty: none */
+    int64_t size;
+    struct timestamp push_time, pull_time;
+};
+/* Artifacts whose digest begins so, the newest first, at most n: in projects that the principal
+   sees. `from` is a digest cut short, lower case, with its algorithm ("sha256:4bf7"). */
+enum err overview_by_digest(struct ctx *c, const struct principal *p, struct str from, int64_t n,
+                            struct list *out);
+extern const struct field found_artifact_fields[];
+
 #endif

@@ -269,6 +269,33 @@ def test_who_may_look(cove, name, rest):
     assert cove.anonymous.get(of(project + "/app", rest)).status == 401
 
 
+def test_by_digest(cove, name):
+    """A whole digest or its start finds it, in projects that the caller sees and no others."""
+    admin = cove.admin
+    hidden = "p" + name.split("/")[1]
+    assert admin.post("/api/v2.0/projects", json={"project_name": hidden}).status == 201
+    digest, payload = admin.push_image(f"{hidden}/deep/app", "v1", [name.encode()])
+    admin.push_manifest(f"{hidden}/deep/app", "v2", payload)
+    loose = push_attached(admin, f"{hidden}/deep/app", payload, data=name.encode())
+    find = lambda client, text: client.get(f"{API}/artifacts?digest={text}")
+    for text in (digest, digest[:15], digest[7:], digest[7:19]):
+        row, = find(admin, text).json()
+        assert (row["project"], row["repository"], row["digest"], row["tag"]) == (hidden, "deep/app", digest, "v2")
+        assert row["size"] > 0 and row["push_time"] and row["pull_time"] is None
+    assert "tag" not in find(admin, loose).json()[0]
+    for text in ("abc", "sha256:", "sha256:12x4", "md5:1234", "ABCD", "1234%25", "a" * 129, ""):
+        assert find(admin, text).status == 400, text
+    assert find(admin, "f" * 64).json() == []
+    assert find(cove.anonymous, digest).status == 401
+    assert admin.post("/api/v2.0/users", json={
+        "username": hidden, "email": f"{hidden}@example.com", "realname": "x", "password": "Secret-word-1"}).status == 201
+    user = cove.client(hidden, "Secret-word-1")
+    assert find(user, digest).json() == []
+    assert admin.post(f"/api/v2.0/projects/{hidden}/members",
+                      json={"role_id": 5, "member_user": {"username": hidden}}).status == 201
+    assert len(find(user, digest).json()) == 1
+
+
 # ---- many at once -----------------------------------------------------------------------------
 
 def ended(client, reply):

@@ -56,6 +56,7 @@ def story(server, digest, other):
         yield "getCacheSummary", "/cache/summary?range=" + span, None
     yield "listCacheDownloads", "/cache/downloads", None
     yield "listRecentPulls", "/pulls", None
+    yield "findArtifacts", "/artifacts?digest=" + "0" * 8, None
     yield "listRecentPulls", "/pulls?project=hub", None
     for kind in ("containerd", "docker", "podman", "kubernetes"):
         yield "getClientConfig", "/clients/" + kind, None

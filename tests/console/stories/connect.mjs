@@ -70,6 +70,18 @@ export async function palette_images(b) {
   await b.page.getByRole('option', { name: 'team-07/web/shop:1.27.3' }).click()
   await b.page.waitForURL(/artifacts\/sha256/)
   await b.page.getByRole('heading', { level: 1 }).getByText('1.27.3').waitFor()
+  // and by its digest: the whole of it, or the start as it is shown
+  const digest = new URL(b.page.url()).pathname.split('/').pop()
+  for (const typed of [digest, digest.slice(7, 15)]) {
+    await b.page.goto(url + '/projects')
+    await heading(b, 'Projects')
+    await b.page.keyboard.press('Control+k')
+    await b.page.keyboard.type(typed)
+    await b.page.getByRole('option', { name: `team-07/web/shop:` }).and(b.page.locator('[aria-selected=true]')).waitFor()
+    if (typed.length < 10) await b.audit('palette digest')
+    await b.page.keyboard.press('Enter')
+    await b.page.waitForURL('**/' + digest)
+  }
 }
 
 // A poll that brings nothing new costs no data.

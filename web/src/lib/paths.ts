@@ -5,6 +5,7 @@ export const cove = '/api/cove/v1'
 const name = encodeURIComponent
 export const repoPath = (project: string, repo: string) => `${harbor}/projects/${name(project)}/repositories/${name(name(repo))}`
 export const artifactPath = (project: string, repo: string, rest: string) => `${cove}/projects/${name(project)}/repositories/${name(name(repo))}/${rest}`
+export const byDigest = (start: string) => `${cove}/artifacts?digest=${name(start)}`
 // What the caller may in a project; 0: in the system.
 export const rightsPath = (project: number) => `${harbor}/users/current/permissions?scope=${project ? `/project/${project}` : '/system'}&relative=true`
 
