@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LOOK_MS 1000
 #define SCRUB_LOOK_S 600
 
 struct housekeeper {
@@ -154,12 +155,10 @@ static void run_due(struct housekeeper *h, struct task *t, int64_t now)
     t->due_ms = now + every;
 }
 
-/* Sleeps so long or until the end; says whether to go on. */
-static bool rest(struct housekeeper *h, int64_t seconds)
+/* Sleeps ms, or until the end; says whether to go on. */
+static bool rest(struct housekeeper *h, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds;
+    struct timespec until = clock_deadline(ms);
     pthread_mutex_lock(&h->lock);
     while (!h->stop && pthread_cond_timedwait(&h->wake, &h->lock, &until) == 0)
         ;
@@ -194,22 +193,18 @@ static void *housekeeper_thread(void *arg)
         for (size_t i = 0; i < COUNT(tasks); i++)
             run_due(h, &tasks[i], clock_mono_ms());
         look_at_schedule(h);
-    } while (rest(h, 1));
+    } while (rest(h, LOOK_MS));
     return NULL;
 }
 
 enum err housekeeper_start(struct ctx *c, struct services *sv, struct housekeeper **out)
 {
-    pthread_condattr_t attr;
     struct housekeeper *h = calloc(1, sizeof *h);
     if (!h)
         return fail(c, E_UNAVAILABLE, "out of memory");
     h->sv = sv;
     pthread_mutex_init(&h->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&h->wake);
     int e = pthread_create(&h->thread, NULL, housekeeper_thread, h);
     if (e) {
         free(h);

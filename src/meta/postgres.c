@@ -11,6 +11,7 @@
  */
 #include "meta/driver.h"
 
+#include "base/clock.h"
 #include "base/late.h"
 #include "base/log.h"
 #include "base/metric.h"
@@ -23,6 +24,7 @@
 #include <string.h>
 
 #define POOL_MAX 16
+#define POOL_WAIT_MS 5000
 #define CONNECT_MS 1000
 #define DOWN_MS 250 /* after a failed attempt others fail at once for so long */
 #define ARGS_MAX 64
@@ -349,9 +351,7 @@ static enum err fill_place(struct ctx *c, struct db *db, struct conn **out)
 static enum err take(struct ctx *c, struct db *db, struct conn **out)
 {
     struct postgres *q = db->state;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 5;
+    struct timespec until = clock_deadline(POOL_WAIT_MS);
     pthread_mutex_lock(&q->pool);
     while (!q->idle && q->open >= POOL_MAX)
         if (pthread_cond_timedwait(&q->freed, &q->pool, &until) == ETIMEDOUT) {
@@ -502,7 +502,7 @@ static enum err pg_open(struct ctx *c, const struct db_options *o, struct db *db
         return fail_errno(c, E_INTERNAL, ENOMEM, "the database");
     }
     pthread_mutex_init(&q->pool, NULL);
-    pthread_cond_init(&q->freed, NULL);
+    clock_cond_init(&q->freed);
     db->state = q;
     _Static_assert(sizeof pq == sizeof(void *) * COUNT(pq_names), "one pointer for each name");
     TRY(late_load(c, "libpq.so.5", pq_names, COUNT(pq_names), (void **)&pq));

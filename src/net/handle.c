@@ -15,13 +15,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define IDLE_MS 90000
 #define IDLE_MAX 16
 #define SWEEP_MS 10000
 #define BUCKETS 64
-#define CA_FILE_MAX ((size_t)8 << 20)
 
 struct pool { /* of one endpoint */
     int64_t endpoint_id, epoch;
@@ -53,11 +51,7 @@ struct handles *handles_new(struct str ca_text)
     if (ca_text.n)
         memcpy(hs->ca_text, ca_text.p, ca_text.n);
     hs->ca_n = ca_text.n;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&hs->freed, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&hs->freed);
     pthread_mutex_init(&hs->lock, NULL);
     return hs;
 }
@@ -165,23 +159,10 @@ static void sweep(struct handles *hs, struct handle **doomed)
     }
 }
 
-static struct timespec deadline_in(int64_t ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
 static bool wait_for_slot(struct handles *hs, struct pool *p, bool stream)
 {
     size_t most = stream ? STREAMS_PER_ENDPOINT : CALLS_PER_ENDPOINT;
-    struct timespec until = deadline_in(SLOT_WAIT_MS);
+    struct timespec until = clock_deadline(SLOT_WAIT_MS);
     p->waiting++;
     bool ok = true;
     while (ok && p->active[stream] >= most)

@@ -12,6 +12,7 @@
 #define STREAMS_PER_ENDPOINT 64 /* bodies that go to a sink */
 #define CALLS_PER_ENDPOINT 32   /* everything short; so that streams never starve a HEAD */
 #define SLOT_WAIT_MS 2000
+#define CA_FILE_MAX ((size_t)8 << 20)
 
 struct handles;
 
@@ -26,7 +27,7 @@ struct handle {
     struct handle *next;
 };
 
-/* ca_file: PEM text trusted beside the system's store, copied; may be empty. */
+/* ca_text: PEM trusted beside the system's store, copied; may be empty. */
 struct handles *handles_new(struct str ca_text);
 void handles_free(struct handles *hs); /* no handle may be out */
 

@@ -23,7 +23,7 @@ struct header {
     struct str name, value;
 };
 
-struct connection; /* net/server.c */
+struct connection; /* net/conn.h */
 
 struct http_request {
     enum http_method method;

@@ -26,7 +26,7 @@
 #define QUIET_TICKS 100 /* the relief sleeps after so many without a shortage */
 #define BUSY_TICKS 10   /* a shortage so long gets a thread even while events are taken */
 #define BATCH_MAX 64
-#define SPARE_S 10 /* a spare ends after so long */
+#define SPARE_MS 10000 /* a spare ends after so long */
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define STACK_SIZE ((size_t)1 << 20)
@@ -58,12 +58,10 @@ static int64_t waiting_max(const struct pool *p)
     return i64_max(p->waiting_min, atomic_load(&p->threads) / 4);
 }
 
-/* Sleeps until called; false when nobody called for SPARE_S seconds. */
+/* Sleeps until called; false when nobody called for SPARE_MS. */
 static bool rest(struct pool *p)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += SPARE_S;
+    struct timespec until = clock_deadline(SPARE_MS);
     pthread_mutex_lock(&p->lock);
     p->spares++;
     int late = 0;
@@ -95,7 +93,7 @@ static void *work(void *arg)
                 break;
             continue;
         }
-        int n = epoll_wait(p->epoll, &e, 1, SPARE_S * 1000);
+        int n = epoll_wait(p->epoll, &e, 1, SPARE_MS);
         int64_t left = atomic_fetch_sub(&p->waiting, 1) - 1;
         if (n < 0 && errno != EINTR)
             log_error("net", "epoll_wait: errno %d", errno);
@@ -172,11 +170,14 @@ static void *relieve(void *arg)
             quiet++;
             shortage = 0;
             batch = 1;
-        } else if (quiet = 0, ++shortage, stuck || shortage >= BUSY_TICKS) {
-            send_workers(p, stuck ? batch : 1);
-            batch = stuck ? i64_min(batch * 2, BATCH_MAX) : 1;
-            shortage = 0;
+            continue;
         }
+        quiet = 0;
+        if (!stuck && ++shortage < BUSY_TICKS)
+            continue;
+        send_workers(p, stuck ? batch : 1);
+        batch = stuck ? i64_min(batch * 2, BATCH_MAX) : 1;
+        shortage = 0;
     }
     return NULL;
 }
@@ -227,13 +228,9 @@ enum err pool_new(struct ctx *c, const struct pool_options *o, struct pool **out
     struct pool *p = calloc(1, sizeof *p);
     if (!p)
         return fail_errno(c, E_INTERNAL, ENOMEM, "the workers");
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->spare_wanted, &monotonic);
+    clock_cond_init(&p->spare_wanted);
     pthread_cond_init(&p->relief_wanted, NULL);
-    pthread_condattr_destroy(&monotonic);
     p->epoll = o->epoll;
     p->max_threads = o->max_threads;
     p->waiting_min = i64_min(4, i64_max(2, sysconf(_SC_NPROCESSORS_ONLN)));
@@ -241,8 +238,9 @@ enum err pool_new(struct ctx *c, const struct pool_options *o, struct pool **out
     p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = p};
     if (p->stop_fd < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->stop_fd, &e) != 0) {
+        enum err err = fail_errno(c, E_INTERNAL, errno, "cannot make an eventfd");
         pool_free(p);
-        return fail_errno(c, E_INTERNAL, errno, "cannot make an eventfd");
+        return err;
     }
     *out = p;
     return E_OK;

@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TOKEN_MAX ((size_t)16 << 10)
 #define TABLE_MAX 4096
@@ -64,11 +63,7 @@ struct tokens *tokens_new(void)
     struct tokens *t = calloc(1, sizeof *t);
     if (!t)
         return NULL;
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->done, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&t->done);
     pthread_mutex_init(&t->lock, NULL);
     return t;
 }
@@ -371,16 +366,9 @@ static struct token *entry_of(struct ctx *c, struct tokens *t, struct str key)
 static enum err await(struct ctx *c, struct tokens *t, struct token *k, int64_t deadline,
                       struct oci_status *st)
 {
-    struct timespec until;
     int64_t left = deadline ? i64_min(deadline - clock_mono_ms(), FETCH_MS) : FETCH_MS;
     uint64_t round = k->round;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += left / 1000;
-    until.tv_nsec += (left % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = clock_deadline(left);
     k->waiting++;
     int rc = 0;
     while (rc == 0 && k->round == round)

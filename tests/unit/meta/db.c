@@ -107,7 +107,7 @@ TEST(a_pull_is_three_statements)
     tx_end(&tx);
 }
 
-TEST(clock)
+TEST(clock_of_the_database)
 {
     struct tx tx = {0};
     int64_t before = clock_now().us;
@@ -135,7 +135,7 @@ int main(void)
         RUN(rolls_back),
         RUN(reopens),
         RUN(a_pull_is_three_statements),
-        RUN(clock),
+        RUN(clock_of_the_database),
         cmocka_unit_test(one_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
