@@ -37,6 +37,15 @@ void metric_collect(metric_collector *fn, void *arg)
     collectors[collector_count++].arg = arg;
 }
 
+void metric_label(struct buf *out, const char *name, const char *text)
+{
+    buf_fmt(out, "%s=\"", name);
+    for (; *text; text++)
+        if (*text != '"' && *text != '\\' && (unsigned char)*text >= ' ')
+            buf_char(out, *text);
+    buf_char(out, '"');
+}
+
 void metric_write(struct buf *out)
 {
     for (size_t i = 0; i < M_COUNT; i++) {

@@ -58,6 +58,8 @@ enum metric {
 void metric_add(enum metric m, int64_t n); /* negative for gauges going down */
 int64_t metric_get(enum metric m);
 void metric_write(struct buf *out);
+/* name="text", without what would have to be escaped. */
+void metric_label(struct buf *out, const char *name, const char *text);
 
 /* Called by metric_write, in the order of registration; writes finished lines. */
 typedef void metric_collector(struct buf *out, void *arg);

@@ -134,6 +134,14 @@ const char *str_c(struct arena *a, struct str s)
     return str_dup(a, s).p;
 }
 
+void str_put(char *to, size_t cap, struct str s)
+{
+    size_t n = size_min(s.n, cap - 1);
+    if (n)
+        memcpy(to, s.p, n);
+    to[n] = 0;
+}
+
 bool str_to_i64(struct str s, int64_t *out)
 {
     bool negative = s.n && s.p[0] == '-';
@@ -150,12 +158,6 @@ bool str_to_i64(struct str s, int64_t *out)
     }
     *out = negative ? -v : v;
     return true;
-}
-
-bool str_to_size(struct str s, size_t *out)
-{
-    int64_t v;
-    return s.n && s.p[0] != '-' && str_to_i64(s, &v) && i64_to_size(v, out);
 }
 
 bool str_to_bool(struct str s, bool *out)

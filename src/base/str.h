@@ -46,10 +46,10 @@ struct str str_fmt(struct arena *a, const char *fmt, ...) PRINTF(2, 3);
 struct str str_vfmt(struct arena *a, const char *fmt, va_list ap) PRINTF(2, 0);
 struct str str_lower(struct arena *a, struct str s); /* ASCII */
 const char *str_c(struct arena *a, struct str s);    /* terminated copy for a C library */
+void str_put(char *to, size_t cap, struct str s);    /* terminated, cut to fit cap bytes */
 
-/* Whole text as a number: digits only, no sign for size/u64, optional '-' for i64. */
+/* Whole text as a number: digits only, with an optional '-'. */
 bool str_to_i64(struct str s, int64_t *out);
-bool str_to_size(struct str s, size_t *out);
 bool str_to_bool(struct str s, bool *out); /* "true" | "false" */
 
 #endif

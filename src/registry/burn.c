@@ -5,6 +5,7 @@
  */
 #include "registry/burn.h"
 
+#include "base/metric.h"
 #include "meta/upstream_use.h"
 
 #include <pthread.h>
@@ -31,14 +32,6 @@ static struct {
     size_t total_count;
 } burn = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void set_text(char *to, size_t cap, struct str s)
-{
-    size_t n = size_min(s.n, cap - 1);
-    if (n)
-        memcpy(to, s.p, n);
-    to[n] = 0;
-}
-
 /* Under the lock. */
 static void count_total(const struct endpoint *e)
 {
@@ -49,7 +42,7 @@ static void count_total(const struct endpoint *e)
         return;
     if (i == burn.total_count)
         burn.totals[burn.total_count++].id = e->id;
-    set_text(burn.totals[i].name, sizeof burn.totals[i].name, e->name);
+    str_put(burn.totals[i].name, sizeof burn.totals[i].name, e->name);
     burn.totals[i].pulls++;
 }
 
@@ -70,7 +63,7 @@ static void add(const struct use *u)
         burn.uses[burn.count++] = *u;
     } else if (!others) {
         struct use rest = *u;
-        set_text(rest.repository, sizeof rest.repository, S(OTHERS));
+        str_put(rest.repository, sizeof rest.repository, S(OTHERS));
         rest.principal[0] = 0;
         add(&rest);
     }
@@ -86,8 +79,8 @@ void burn_note(const struct place *at)
     struct str who = at->principal->name;
     if (at->background)
         who = S("cove");
-    set_text(u.repository, sizeof u.repository, at->repository);
-    set_text(u.principal, sizeof u.principal, who.n ? who : S("anonymous"));
+    str_put(u.repository, sizeof u.repository, at->repository);
+    str_put(u.principal, sizeof u.principal, who.n ? who : S("anonymous"));
     pthread_mutex_lock(&burn.lock);
     count_total(e);
     add(&u);
@@ -142,11 +135,9 @@ void burn_metric(struct buf *out, void *unused)
         buf_str(out, S("# HELP cove_upstream_pulls_total manifest GETs that count against a pull "
                        "limit\n# TYPE cove_upstream_pulls_total counter\n"));
     for (size_t i = 0; i < burn.total_count; i++) {
-        buf_str(out, S("cove_upstream_pulls_total{endpoint=\""));
-        for (const char *p = burn.totals[i].name; *p; p++)
-            if (*p != '"' && *p != '\\' && (unsigned char)*p >= ' ')
-                buf_char(out, *p);
-        buf_fmt(out, "\"} %lld\n", (long long)burn.totals[i].pulls);
+        buf_str(out, S("cove_upstream_pulls_total{"));
+        metric_label(out, "endpoint", burn.totals[i].name);
+        buf_fmt(out, "} %lld\n", (long long)burn.totals[i].pulls);
     }
     pthread_mutex_unlock(&burn.lock);
 }

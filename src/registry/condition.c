@@ -12,6 +12,7 @@
 
 #include "base/crypt.h"
 #include "base/map.h"
+#include "base/metric.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -95,14 +96,6 @@ void conditions_free(struct conditions *cs)
     free(cs);
 }
 
-static void copy_text(char *to, size_t cap, struct str s)
-{
-    size_t n = size_min(s.n, cap - 1);
-    if (n)
-        memcpy(to, s.p, n);
-    to[n] = 0;
-}
-
 /* The endpoint's state; a new credential or URL (a later epoch) begins afresh. NULL = no memory. */
 static struct state *state_of(struct conditions *cs, const struct endpoint *e)
 {
@@ -121,7 +114,7 @@ static struct state *state_of(struct conditions *cs, const struct endpoint *e)
     if (s->epoch < e->epoch)
         *s = (struct state){.epoch = e->epoch};
     s->id = e->id;
-    copy_text(s->name, sizeof s->name, e->name);
+    str_put(s->name, sizeof s->name, e->name);
     return s;
 }
 
@@ -143,12 +136,14 @@ void conditions_set_halted(struct conditions *cs, const struct list *list)
 {
     const struct endpoint *e = list->items;
     struct halted *h = list->count ? calloc(list->count, sizeof *h) : NULL;
-    size_t n = h ? list->count : 0;
+    size_t n = list->count;
     int cuts = 0;
+    if (n && !h) /* what was known stays; the housekeeper reads them again */
+        return;
     for (size_t i = 0; i < n; i++) {
         h[i].id = e[i].id;
-        copy_text(h[i].name, sizeof h[i].name, e[i].name);
-        copy_text(h[i].mode, sizeof h[i].mode, e[i].halt);
+        str_put(h[i].name, sizeof h[i].name, e[i].name);
+        str_put(h[i].mode, sizeof h[i].mode, e[i].halt);
         cuts += str_eq(e[i].halt, S("paused"));
     }
     pthread_mutex_lock(&cs->lock);
@@ -301,7 +296,7 @@ static void note_good(struct state *s, const struct oci_status *st, int64_t now)
         s->limit_until = now + (st->window_s > 0 ? st->window_s * 1000 : LIMIT_MS);
         s->probe_at = now + PROBE_MS;
         s->since = clock_now();
-        copy_text(s->reason, sizeof s->reason, S("the pull limit is used up"));
+        str_put(s->reason, sizeof s->reason, S("the pull limit is used up"));
         s->status = 429;
     } else if (s->limited && st->remaining != 0 && st->http == 200) {
         s->limited = false;
@@ -324,7 +319,7 @@ void condition_note(struct conditions *cs, const struct endpoint *e, enum err er
         if (bad) {
             s->status = condition_status(err, st);
             s->answered = st->http;
-            copy_text(s->reason, sizeof s->reason, st->reason);
+            str_put(s->reason, sizeof s->reason, st->reason);
         }
         if (limited)
             note_429(s, st, now);
@@ -408,27 +403,20 @@ void condition_absent_note(struct conditions *cs, const struct endpoint *e, stru
     pthread_mutex_unlock(&cs->lock);
 }
 
-/* ---- metrics ----------------------------------------------------------------------------------
- */
-
-static void label_text(struct buf *out, const char *text)
-{
-    for (const char *p = text; *p; p++)
-        if (*p != '"' && *p != '\\' && (unsigned char)*p >= ' ')
-            buf_char(out, *p);
-}
+/* ---- metrics ---- */
 
 /* Under the lock. */
 static void metric_halted(struct buf *out, const struct conditions *cs)
 {
     if (cs->halted_count)
-        buf_str(out, S("# HELP cove_upstream_paused 1 while an operator has paused or drains it\n"
-                       "# TYPE cove_upstream_paused gauge\n"));
+        buf_str(out,
+                S("# HELP cove_upstream_paused 1 while an operator pauses or drains the upstream\n"
+                  "# TYPE cove_upstream_paused gauge\n"));
     for (size_t i = 0; i < cs->halted_count; i++) {
         const struct halted *h = &cs->halted[i];
-        buf_fmt(out, "cove_upstream_paused{endpoint=\"%lld\",name=\"", (long long)h->id);
-        label_text(out, h->name);
-        buf_fmt(out, "\",mode=\"%s\"} 1\n", h->mode);
+        buf_fmt(out, "cove_upstream_paused{endpoint=\"%lld\",", (long long)h->id);
+        metric_label(out, "name", h->name);
+        buf_fmt(out, ",mode=\"%s\"} 1\n", h->mode);
     }
 }
 
@@ -449,9 +437,9 @@ void conditions_metric(struct buf *out, void *conditions)
             state = s->busy ? ENDPOINT_BUSY : ENDPOINT_BROKEN;
         else if (s->limited && now < s->limit_until)
             state = ENDPOINT_PULL_LIMIT;
-        buf_fmt(out, "cove_upstream_condition{endpoint=\"%lld\",name=\"", (long long)s->id);
-        label_text(out, s->name);
-        buf_fmt(out, "\"} %d\n", (int)state);
+        buf_fmt(out, "cove_upstream_condition{endpoint=\"%lld\",", (long long)s->id);
+        metric_label(out, "name", s->name);
+        buf_fmt(out, "} %d\n", (int)state);
     }
     pthread_mutex_unlock(&cs->lock);
 }

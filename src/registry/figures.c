@@ -132,14 +132,6 @@ static void gather_asked(void)
 
 /* ---- recent pulls ------------------------------------------------------------------------- */
 
-static void set_text(char *to, size_t cap, struct str s)
-{
-    size_t n = size_min(s.n, cap - 1);
-    if (n)
-        memcpy(to, s.p, n);
-    to[n] = 0;
-}
-
 /* Eight bytes at a time: by single bytes this was a hundredth of a manifest GET. */
 static uint64_t mix(uint64_t h, struct str s)
 {
@@ -176,15 +168,15 @@ void figures_recent(const struct place *at, struct str reference, struct str dig
     if (r) {
         r->at = now;
         r->outcome = outcome;
-        set_text(r->reference, sizeof r->reference, reference);
+        str_put(r->reference, sizeof r->reference, reference);
     }
     if (r && r->hash != hash) { /* not there yet */
         r->hash = hash;
         r->project_id = at->access->project.project_id;
-        set_text(r->repository, sizeof r->repository, at->repository);
-        set_text(r->digest, sizeof r->digest, digest);
-        set_text(r->principal, sizeof r->principal, who);
-        set_text(r->client, sizeof r->client, client);
+        str_put(r->repository, sizeof r->repository, at->repository);
+        str_put(r->digest, sizeof r->digest, digest);
+        str_put(r->principal, sizeof r->principal, who);
+        str_put(r->client, sizeof r->client, client);
     }
     pthread_mutex_unlock(&figures.lock);
 }

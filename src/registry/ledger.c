@@ -8,6 +8,7 @@
 #include "registry/ledger.h"
 
 #include "base/log.h"
+#include "base/metric.h"
 #include "meta/store.h"
 #include "meta/upstream_use.h"
 #include "rule/floor.h"
@@ -34,14 +35,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct line lines[LINES_MAX];
 static size_t line_count;
 
-static void set_text(char *to, size_t cap, struct str s)
-{
-    size_t n = size_min(s.n, cap - 1);
-    if (n)
-        memcpy(to, s.p, n);
-    to[n] = 0;
-}
-
 static struct str credential_of(const struct endpoint *e)
 {
     return e->access_key.n ? e->access_key : S("anonymous");
@@ -58,7 +51,7 @@ static struct line *find(int64_t endpoint_id, struct str credential, bool make)
     struct line *l = &lines[line_count++];
     *l = (struct line){
         .endpoint_id = endpoint_id, .limit = -1, .remaining = -1, .window_s = -1, .floor = -1};
-    set_text(l->credential, sizeof l->credential, credential);
+    str_put(l->credential, sizeof l->credential, credential);
     return l;
 }
 
@@ -130,8 +123,8 @@ void ledger_note(struct ctx *c, const struct endpoint *e, const struct oci_statu
     struct line *l = find(e->id, credential_of(e), true);
     bool due = false;
     if (l) {
-        set_text(l->endpoint, sizeof l->endpoint, e->name);
-        set_text(l->source, sizeof l->source, st->source);
+        str_put(l->endpoint, sizeof l->endpoint, e->name);
+        str_put(l->source, sizeof l->source, st->source);
         l->limit = st->limit >= 0 ? st->limit : l->limit;
         l->remaining = st->remaining;
         l->window_s = st->window_s > 0 ? st->window_s : l->window_s;
@@ -159,8 +152,8 @@ enum err ledger_load(struct ctx *c)
         pthread_mutex_lock(&lock);
         struct line *l = known ? find(q[i].endpoint_id, q[i].credential, true) : NULL;
         if (l) {
-            set_text(l->endpoint, sizeof l->endpoint, e.name);
-            set_text(l->source, sizeof l->source, q[i].source);
+            str_put(l->endpoint, sizeof l->endpoint, e.name);
+            str_put(l->source, sizeof l->source, q[i].source);
             l->limit = q[i].limit_pulls;
             l->remaining = q[i].remaining;
             l->window_s = q[i].window_s;
@@ -217,15 +210,6 @@ bool ledger_spare(struct ctx *c, const struct endpoint *e)
     return spare;
 }
 
-static void label(struct buf *out, const char *name, const char *text)
-{
-    buf_fmt(out, "%s=\"", name);
-    for (; *text; text++)
-        if (*text != '"' && *text != '\\' && (unsigned char)*text >= ' ')
-            buf_char(out, *text);
-    buf_char(out, '"');
-}
-
 static void gauge(struct buf *out, const char *name, const char *help, size_t value_at)
 {
     buf_fmt(out, "# HELP cove_%s %s\n# TYPE cove_%s gauge\n", name, help, name);
@@ -235,9 +219,9 @@ static void gauge(struct buf *out, const char *name, const char *help, size_t va
         if (value < 0)
             continue;
         buf_fmt(out, "cove_%s{", name);
-        label(out, "endpoint", lines[i].endpoint);
+        metric_label(out, "endpoint", lines[i].endpoint);
         buf_char(out, ',');
-        label(out, "credential", lines[i].credential);
+        metric_label(out, "credential", lines[i].credential);
         buf_fmt(out, "} %lld\n", (long long)value);
     }
 }

@@ -89,11 +89,7 @@ static void numbers(void **state)
         check(str_to_i64(str_of(rows[i].text), &v) == rows[i].ok, "'%s'", rows[i].text);
         assert_int_equal(v, rows[i].want);
     }
-    size_t n = 5;
     bool b = false;
-    assert_true(str_to_size(S("12"), &n) && n == 12);
-    assert_false(str_to_size(S("-1"), &n));
-    assert_false(str_to_size(NO_STR, &n));
     assert_true(str_to_bool(S("true"), &b) && b);
     assert_true(str_to_bool(S("false"), &b) && !b);
     assert_false(str_to_bool(S("True"), &b));
