@@ -12,6 +12,7 @@
 #include "rule/evict.h"
 #include "rule/floor.h"
 #include "rule/name.h"
+#include "rule/quota.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +39,10 @@ static const struct {
     const char *name;
     int64_t least, most;
 } bounds[] = {
-    {"server.threads", 4, 65536},
-    {"server.connections", 8, 1000000},
-    {"storage_per_project", -1, INT64_C(1) << 50},
-    {"token.expiry_s", 1, 86400},
-    {"session.timeout_s", 1, 31536000},
-    {"proxy.budget_ms", 0, 600000},
-    {"proxy.refresh_days", 1, 3650},
-    {"upload.expiry_s", 1, 31536000},
+    {"server.threads", 4, 65536},           {"server.connections", 8, 1000000},
+    {"storage_per_project", -1, QUOTA_MAX}, {"token.expiry_s", 1, 86400},
+    {"session.timeout_s", 1, 31536000},     {"proxy.budget_ms", 0, 600000},
+    {"proxy.refresh_days", 1, 3650},        {"upload.expiry_s", 1, 31536000},
 };
 
 static const struct {

@@ -13,6 +13,7 @@
 #include "meta/overview.h"
 #include "meta/repository.h"
 #include "registry/bulk.h"
+#include "rule/quota.h"
 
 #include <inttypes.h>
 
@@ -324,10 +325,8 @@ static enum err bulk_projects(struct call *r, enum bulk_action action)
     bool asked = field_seen(r->route->body.fields, "q", r->seen);
     if (!asked && !names.count)
         return fail(c, E_BAD_REQUEST, "nothing is named, and there is no q");
-    if (action == BULK_QUOTA && change.storage_limit != -1 &&
-        (change.storage_limit <= 0 || change.storage_limit > STORAGE_MAX))
-        return fail(c, E_BAD_REQUEST, "storage_limit: expected -1 or 1 to %" PRId64 " bytes",
-                    STORAGE_MAX);
+    if (action == BULK_QUOTA)
+        TRY(quota_check_limit(c, "storage_limit", change.storage_limit));
     {
         CLEANUP(tx_end) struct tx tx = {0};
         TRY(tx_read(c, &tx));

@@ -11,7 +11,6 @@
 #include "meta/user.h"
 
 #define API_BASE "/api/v2.0"
-#define STORAGE_MAX (INT64_C(1) << 50) /* 1024 TiB: the largest quota */
 
 /* ---- models: the struct of a body or reply, and its tables -------------------------------- */
 

@@ -15,6 +15,7 @@
 #include "registry/declared.h"
 #include "registry/projects.h"
 #include "rule/name.h"
+#include "rule/quota.h"
 #include "rule/settings.h"
 
 #include <inttypes.h>
@@ -120,8 +121,7 @@ const struct field project_summary_fields[] = {
     FIELDS_END,
 };
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 /* Roles from the strongest to the weakest; the numbers are Harbor's and say nothing. */
 static int64_t strongest(const struct i64s *roles)
@@ -271,16 +271,7 @@ enum err get_project_summary(struct call *r)
     return reply_json(r, 200, project_summary_fields, &s);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
-
-static enum err check_storage(struct ctx *c, int64_t limit)
-{
-    if (limit != -1 && (limit <= 0 || limit > STORAGE_MAX))
-        return fail(c, E_BAD_REQUEST, "storage_limit: expected -1 or 1 to %" PRId64 " bytes",
-                    STORAGE_MAX);
-    return E_OK;
-}
+/* ---- writing ---- */
 
 static enum err check_allowlist(struct ctx *c, const struct project_req *body)
 {
@@ -367,7 +358,7 @@ enum err create_project(struct call *r)
         .storage_limit = c->sv->settings->storage_per_project,
     };
     if (limited && r->principal.sysadmin) {
-        TRY(check_storage(c, body->storage_limit));
+        TRY(quota_check_limit(c, "storage_limit", body->storage_limit));
         p.storage_limit = body->storage_limit;
     }
     settle_public(r, body);
@@ -394,7 +385,7 @@ enum err update_project(struct call *r)
     TRY(project_of_path(r, &p));
     TRY(metadata_apply(r, &body->metadata, &p));
     if (field_seen(project_req_fields, "storage_limit", r->seen) && r->principal.sysadmin) {
-        TRY(check_storage(c, body->storage_limit));
+        TRY(quota_check_limit(c, "storage_limit", body->storage_limit));
         p.storage_limit = body->storage_limit;
     }
     TRY(project_check_exposure(c, &p, &r->access.endpoint));

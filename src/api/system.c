@@ -8,6 +8,7 @@
 #include "blob/store.h"
 #include "registry/access.h"
 #include "registry/readonly.h"
+#include "rule/quota.h"
 #include "rule/settings.h"
 
 #include <inttypes.h>
@@ -124,8 +125,7 @@ const struct field quota_query_fields[] = {
     FIELDS_END,
 };
 
-/* ---- the installation ---------------------------------------------------------------------------
- */
+/* ---- the installation ---- */
 
 enum err get_ping(struct call *r)
 {
@@ -203,8 +203,7 @@ enum err get_cert(struct call *r)
     return fail(r->c, E_NOT_FOUND, "no root certificate is offered");
 }
 
-/* ---- quotas
- * --------------------------------------------------------------------------------------- */
+/* ---- quotas ---- */
 
 static void quota_of(const struct project *p, struct quota *out)
 {
@@ -302,10 +301,7 @@ enum err update_quota(struct call *r)
     struct project p;
     if (!body->hard)
         return fail(c, E_BAD_REQUEST, "hard: required");
-    if (body->hard->storage != -1 &&
-        (body->hard->storage <= 0 || body->hard->storage > STORAGE_MAX))
-        return fail(c, E_BAD_REQUEST, "hard.storage: expected -1 or 1 to %" PRId64 " bytes",
-                    STORAGE_MAX);
+    TRY(quota_check_limit(c, "hard.storage", body->hard->storage));
     CLEANUP(tx_end) struct tx tx = {0};
     TRY(tx_begin(c, &tx));
     TRY(quota_of_path(r, &p));

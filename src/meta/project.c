@@ -9,6 +9,7 @@
 
 #include "meta/store.h"
 #include "meta/visible.h"
+#include "rule/quota.h"
 
 #define PROJECT_ROW(T, at, sort)                                                                   \
     FIELD_AS(T, at project_id, "project_id", F_ROW | (sort), 0),                                   \
@@ -223,18 +224,6 @@ enum err project_delete(struct ctx *c, int64_t id)
     return changed ? E_OK : E_NOT_FOUND;
 }
 
-static struct str size_text(struct ctx *c, int64_t n)
-{
-    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
-    double v = (double)n / 1024;
-    size_t u = 0;
-    if (n < 1024)
-        return str_fmt(&c->mem, "%lld Byte", (long long)n);
-    for (; v >= 1024 && u + 1 < COUNT(units); u++)
-        v /= 1024;
-    return str_fmt(&c->mem, "%.1f %s", v, units[u]);
-}
-
 enum err project_charge(struct ctx *c, int64_t id, int64_t bytes, bool enforce)
 {
     struct project p = {0};
@@ -242,11 +231,7 @@ enum err project_charge(struct ctx *c, int64_t id, int64_t bytes, bool enforce)
     TRY(sql_row(c, &quota, ARGS(A_I(id)), project_row_fields, &p));
     if (!add_i64(p.storage_used, bytes, &used))
         return fail(c, E_DENIED, "storage usage would overflow");
-    if (enforce && bytes > 0 && p.storage_limit >= 0 && used > p.storage_limit)
-        return fail(c, E_DENIED,
-                    "adding %.*s of storage resource, which when updated to current usage of %.*s "
-                    "will exceed the configured upper limit of %.*s.",
-                    STR(size_text(c, bytes)), STR(size_text(c, p.storage_used)),
-                    STR(size_text(c, p.storage_limit)));
+    if (enforce)
+        TRY(quota_admits(c, p.storage_limit, p.storage_used, bytes));
     return sql_run(c, &set_used, ARGS(A_I(id), A_I(i64_max(used, 0))), NULL);
 }

@@ -1,7 +1,7 @@
 /* The sums of quotas, which client-given sizes must not overflow, and their wording. */
 #include "rule/quota.h"
 
-#define WARN_PERCENT 85
+#include <inttypes.h>
 
 struct str quota_size_text(struct arena *a, int64_t bytes)
 {
@@ -31,16 +31,9 @@ enum err quota_admits(struct ctx *c, int64_t hard, int64_t used, int64_t adding)
                 STR(more), STR(now), STR(limit));
 }
 
-bool quota_is_near(int64_t hard, int64_t used)
-{
-    return hard > 0 && (double)used * 100 >= (double)hard * WARN_PERCENT;
-}
-
-enum err quota_limit_valid(struct ctx *c, int64_t hard)
+enum err quota_check_limit(struct ctx *c, const char *field, int64_t hard)
 {
     if (hard == QUOTA_NONE || (hard > 0 && hard <= QUOTA_MAX))
         return E_OK;
-    return fail(c, E_BAD_REQUEST,
-                "invalid storage limit %lld: it must be -1 (no limit) or 1 byte to 1024 TiB",
-                (long long)hard);
+    return fail(c, E_BAD_REQUEST, "%s: expected -1 or 1 to %" PRId64 " bytes", field, QUOTA_MAX);
 }

@@ -9,10 +9,8 @@
 
 /* May a project that uses `used` bytes of `hard` (-1 = unlimited) take `adding` more? E_DENIED. */
 enum err quota_admits(struct ctx *c, int64_t hard, int64_t used, int64_t adding);
-/* Is a project so full (85 %) that its owner is told? */
-bool quota_is_near(int64_t hard, int64_t used);
-/* A limit that may be set: -1, or 1 byte to 1024 TiB. E_BAD_REQUEST. */
-enum err quota_limit_valid(struct ctx *c, int64_t hard);
+/* A limit that may be set: -1, or 1 byte to 1024 TiB. E_BAD_REQUEST names the field. */
+enum err quota_check_limit(struct ctx *c, const char *field, int64_t hard);
 struct str quota_size_text(struct arena *a, int64_t bytes); /* "512 B", "1.0 MiB" */
 
 #endif

@@ -55,16 +55,12 @@ static void limits(void **state)
 {
     (void)state;
     CLEANUP(ctx_release) struct ctx c = {0};
-    assert_int_equal(quota_limit_valid(&c, -1), E_OK);
-    assert_int_equal(quota_limit_valid(&c, 1), E_OK);
-    assert_int_equal(quota_limit_valid(&c, QUOTA_MAX), E_OK);
-    assert_int_equal(quota_limit_valid(&c, QUOTA_MAX + 1), E_BAD_REQUEST);
-    assert_int_equal(quota_limit_valid(&c, 0), E_BAD_REQUEST);
-    assert_int_equal(quota_limit_valid(&c, -2), E_BAD_REQUEST);
-    assert_true(quota_is_near(100, 85));
-    assert_false(quota_is_near(100, 84));
-    assert_false(quota_is_near(-1, INT64_MAX));
-    assert_true(quota_is_near(INT64_MAX, INT64_MAX));
+    assert_int_equal(quota_check_limit(&c, "storage_limit", -1), E_OK);
+    assert_int_equal(quota_check_limit(&c, "storage_limit", 1), E_OK);
+    assert_int_equal(quota_check_limit(&c, "storage_limit", QUOTA_MAX), E_OK);
+    assert_int_equal(quota_check_limit(&c, "storage_limit", QUOTA_MAX + 1), E_BAD_REQUEST);
+    assert_int_equal(quota_check_limit(&c, "storage_limit", 0), E_BAD_REQUEST);
+    assert_int_equal(quota_check_limit(&c, "storage_limit", -2), E_BAD_REQUEST);
 }
 
 int main(void)
