@@ -23,6 +23,7 @@
 #include <string.h>
 
 #define VERIFIED_MS 60000
+#define CSRF_SEED_HEX 32
 #define SETS 512
 #define WAYS 4
 #define STRIPES 64
@@ -377,20 +378,30 @@ static struct str csrf_of(struct call *r, struct str seed)
     return hex_encode(&r->c->mem, mac, MAC_SIZE);
 }
 
-static const char *secure_attribute(const struct call *r)
+/* max_age: as in struct cookie. */
+static enum err set_cookie(struct call *r, struct str name, struct str value, int64_t max_age)
 {
-    return r->http->https ? "; Secure" : "";
+    const struct cookie cookie = {.name = name,
+                                  .value = value,
+                                  .max_age = max_age,
+                                  .secure = r->http->https,
+                                  .http_only = true,
+                                  .strict = true};
+    struct str text;
+    TRY(cookie_build(r->c, &cookie, &text));
+    reply_header(&r->reply, S("Set-Cookie"), text);
+    return E_OK;
 }
 
-static struct str anonymous_csrf(struct call *r)
+static enum err anonymous_csrf(struct call *r, struct str *out)
 {
     struct str seed = cookie_get(r->http, CSRF_COOKIE);
-    if (seed.n != 32) {
-        seed = random_hex(&r->c->mem, 16);
-        call_header(r, "Set-Cookie", CSRF_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict%s",
-                    STR(seed), secure_attribute(r));
+    if (seed.n != CSRF_SEED_HEX) {
+        seed = random_hex(&r->c->mem, CSRF_SEED_HEX / 2);
+        TRY(set_cookie(r, S(CSRF_COOKIE), seed, 0));
     }
-    return csrf_of(r, seed);
+    *out = csrf_of(r, seed);
+    return E_OK;
 }
 
 enum err auth_csrf(struct call *r)
@@ -401,7 +412,9 @@ enum err auth_csrf(struct call *r)
         return E_OK;
     if (!r->by_session && !always && !safe)
         return E_OK;
-    struct str want = r->by_session ? r->csrf : anonymous_csrf(r);
+    struct str want = r->csrf;
+    if (!r->by_session)
+        TRY(anonymous_csrf(r, &want));
     call_header(r, CSRF_HEADER, "%.*s", STR(want));
     if (!safe && (r->by_session || always) && !secret_eq(want, http_header(r->http, CSRF_HEADER)))
         return fail(r->c, E_FORBIDDEN, "CSRF token not found in request or invalid");
@@ -430,8 +443,7 @@ enum err auth_session_start(struct call *r, const struct principal *p)
     TRY(tx_begin(r->c, &tx));
     TRY(session_insert(r->c, &s, life));
     TRY(tx_commit(&tx));
-    call_header(r, "Set-Cookie", SESSION_COOKIE "=%.*s; Path=/; HttpOnly; SameSite=Strict%s",
-                STR(s.id), secure_attribute(r));
+    TRY(set_cookie(r, S(SESSION_COOKIE), s.id, 0));
     replace_csrf(r, s.csrf);
     return E_OK;
 }
@@ -444,7 +456,5 @@ enum err auth_session_end(struct call *r)
         TRY(session_delete(r->c, r->session_id));
         TRY(tx_commit(&tx));
     }
-    call_header(r, "Set-Cookie", SESSION_COOKIE "=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict%s",
-                secure_attribute(r));
-    return E_OK;
+    return set_cookie(r, S(SESSION_COOKIE), S(""), -1);
 }
