@@ -87,11 +87,6 @@ bool address_is_v4(const struct address *a)
     return memcmp(a->b, mapped, sizeof mapped) == 0;
 }
 
-bool address_eq(const struct address *a, const struct address *b)
-{
-    return memcmp(a->b, b->b, sizeof a->b) == 0;
-}
-
 bool address_parse(struct str text, struct address *out)
 {
     char copy[INET6_ADDRSTRLEN + 1];
@@ -179,17 +174,6 @@ bool address_is_public(const struct address *a)
     return address_kind(a) == ADDRESS_PUBLIC;
 }
 
-const char *address_kind_text(enum address_kind kind)
-{
-    static const char *const text[] = {
-        [ADDRESS_PUBLIC] = "public",           [ADDRESS_LOOPBACK] = "loopback",
-        [ADDRESS_LINK_LOCAL] = "link-local",   [ADDRESS_PRIVATE] = "private",
-        [ADDRESS_METADATA] = "metadata",       [ADDRESS_MULTICAST] = "multicast",
-        [ADDRESS_UNSPECIFIED] = "unspecified", [ADDRESS_RESERVED] = "reserved",
-    };
-    return text[kind];
-}
-
 static void clear_host_bits(struct cidr *range)
 {
     for (int bit = range->bits; bit < 128; bit++)
@@ -254,12 +238,6 @@ bool cidrs_match(const struct cidrs *list, const struct address *a)
         if (cidr_match(&list->items[i], a))
             return true;
     return false;
-}
-
-bool cidrs_match_sockaddr(const struct cidrs *list, const struct sockaddr *sa)
-{
-    struct address a;
-    return address_of(sa, &a) && cidrs_match(list, &a);
 }
 
 bool cidrs_match_text(const struct cidrs *list, struct str text)

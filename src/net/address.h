@@ -43,13 +43,11 @@ bool address_of(const struct sockaddr *sa, struct address *out);
 bool address_is_v4(const struct address *a);
 /* Canonical text (RFC 5952), IPv4 in dots. */
 struct str address_text(struct arena *a, const struct address *address);
-bool address_eq(const struct address *a, const struct address *b);
 
 /* What the address reaches: IPv4 inside NAT64 (RFC 6052), 6to4, IPv4-compatible and translated
    forms is judged as that IPv4 address. */
 enum address_kind address_kind(const struct address *a);
 bool address_is_public(const struct address *a);
-const char *address_kind_text(enum address_kind kind);
 
 /* "10.0.0.0/8", "fd00::/8" or a single address. Bits past the prefix are ignored. E_BAD_REQUEST
    quotes the text and says what is wrong. */
@@ -59,8 +57,7 @@ void cidrs_release(struct cidrs *list);
 
 bool cidr_match(const struct cidr *range, const struct address *a);
 bool cidrs_match(const struct cidrs *list, const struct address *a);
-/* The same for the address of a peer and for a text; false when it is no address at all. */
-bool cidrs_match_sockaddr(const struct cidrs *list, const struct sockaddr *sa);
+/* The same for a text; false when it is no address at all. */
 bool cidrs_match_text(const struct cidrs *list, struct str text);
 
 #endif

@@ -24,13 +24,17 @@
 #include <unistd.h>
 
 #define REDIRECTS_MAX 5
-#define HEADERS_MAX 100
+#define CONNECT_MS 3000 /* these five where the call says nothing */
+#define FIRST_BYTE_MS 15000
+#define STALL_S 30
+#define TOTAL_MS 30000
+#define BODY_MAX ((size_t)1 << 20)
+#define ANSWER_HEADERS_MAX 100
 #define HEADER_BYTES_MAX ((size_t)64 << 10)
 #define INTERIM_MAX 10
 #define ERROR_BODY_MAX ((size_t)64 << 10)
 #define STALL_BYTES 1024 /* a second */
-#define CA_FILE_MAX ((size_t)8 << 20)
-#define LOOK_MS 250 /* how often a transfer that waits looks whether the process ends */
+#define LOOK_MS 250      /* how often a transfer that waits looks whether the process ends */
 
 struct client {
     struct outbound policy;
@@ -51,7 +55,7 @@ struct transfer { /* one hop */
     enum err err; /* what a callback failed with; its reason is in c->msg */
     char curl_error[CURL_ERROR_SIZE];
     /* the head */
-    struct header headers[HEADERS_MAX];
+    struct header headers[ANSWER_HEADERS_MAX];
     size_t header_count, header_bytes;
     int status, interim;
     bool in_head, final, redirect, stream;
@@ -219,7 +223,7 @@ static size_t add_header(struct transfer *t, struct str line)
     struct str value = line, name = str_cut(&value, ':');
     if (line.p[0] == ' ' || line.p[0] == '\t')
         return stop(t, E_UPSTREAM, "a folded header");
-    if (t->header_count == HEADERS_MAX)
+    if (t->header_count == ANSWER_HEADERS_MAX)
         return stop(t, E_UPSTREAM, "more than 100 headers");
     value = str_trim(value);
     if (!is_token(name) || !is_field_value(value))
@@ -260,7 +264,7 @@ static size_t on_header(char *p, size_t size, size_t count, void *arg)
 static size_t collect(struct transfer *t, const void *p, size_t n)
 {
     bool good = t->status < 300;
-    size_t max = t->call->max_body ? t->call->max_body : (size_t)1 << 20;
+    size_t max = t->call->max_body ? t->call->max_body : BODY_MAX;
     if (!good)
         max = size_min(max, ERROR_BODY_MAX);
     t->body.max = max;
@@ -402,7 +406,7 @@ static void set_up(struct transfer *t, struct curl_slist *headers)
     curl.easy_setopt(e, CURLOPT_QUICK_EXIT, 1L); /* a hanging resolver does not hold us */
     curl.easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
     curl.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(call->connect_ms > 0 ? call->connect_ms : 3000));
+                     (long)(call->connect_ms > 0 ? call->connect_ms : CONNECT_MS));
     if (call->sink)
         curl.easy_setopt(e, CURLOPT_BUFFERSIZE, 512L << 10);
     set_callbacks(e, t);
@@ -420,13 +424,13 @@ static int64_t time_left(struct transfer *t, const char **what_out)
     *what_out = "the time for this request is over";
     if (t->deadline)
         left = t->deadline - now;
-    int64_t first = call->first_byte_ms > 0 ? call->first_byte_ms : 15000;
+    int64_t first = call->first_byte_ms > 0 ? call->first_byte_ms : FIRST_BYTE_MS;
     if (t->sent_ms && !t->first_ms && t->sent_ms + first - now < left) {
         left = t->sent_ms + first - now;
         *what_out = "no answer in time";
     }
     if (t->first_ms) {
-        int64_t stall = call->stall_s > 0 ? call->stall_s : 30;
+        int64_t stall = call->stall_s > 0 ? call->stall_s : STALL_S;
         int64_t end = t->window_ms + t->window_blocked_ms + stall * 1000;
         if (end <= now && t->window_bytes >= stall * STALL_BYTES) {
             t->window_ms = now;
@@ -564,45 +568,54 @@ static void transfer_done(struct transfer **t)
     free(*t);
 }
 
-/* One hop; *next_out is set and *more_out true when a redirect is to be followed. */
-static enum err hop(struct ctx *c, struct client *cl, const struct client_call *call,
-                    struct handle *h, const struct url *base, const struct url *url,
-                    int64_t deadline, bool crossed, struct url *next_out, bool *more_out,
-                    struct client_answer *out)
+/* A call on its way from host to host. */
+struct journey {
+    struct client *cl;
+    const struct client_call *call;
+    struct handle *h;
+    struct url base; /* of the target; without a host when it has none */
+    struct url url;  /* where the next hop goes */
+    int64_t deadline;
+    bool crossed; /* another host than the first was asked */
+};
+
+/* One hop: *out is the answer, or j->url leads on and *more_out is true. */
+static enum err hop(struct ctx *c, struct journey *j, bool *more_out, struct client_answer *out)
 {
     CLEANUP(transfer_done) struct transfer *t = calloc(1, sizeof *t);
+    struct url next;
     if (!t)
         return fail(c, E_INTERNAL, "out of memory");
     t->c = c;
-    t->cl = cl;
-    t->call = call;
-    t->h = h;
-    t->url = url;
-    t->deadline = deadline;
-    TRY(vet(t, base));
-    TRY(run_hop(t, crossed));
+    t->cl = j->cl;
+    t->call = j->call;
+    t->h = j->h;
+    t->url = &j->url;
+    t->deadline = j->deadline;
+    TRY(vet(t, &j->base));
+    TRY(run_hop(t, j->crossed));
     *more_out = t->redirect;
-    return t->redirect ? next_url(t, next_out) : finish(t, out);
+    if (!t->redirect)
+        return finish(t, out);
+    TRY(next_url(t, &next));
+    j->crossed |= !url_same_host(&j->url, &next);
+    j->url = next;
+    return E_OK;
 }
 
-static enum err follow(struct ctx *c, struct client *cl, const struct client_call *call,
-                       struct handle *h, struct url url, struct client_answer *out)
+static enum err follow(struct ctx *c, struct journey *j, struct client_answer *out)
 {
-    struct url base = {0}, next;
-    bool crossed = false, more = true;
-    int64_t total = call->total_ms > 0 ? call->total_ms : call->sink ? 0 : 30000;
-    int64_t deadline = total ? clock_mono_ms() + total : 0;
+    const struct client_call *call = j->call;
+    int64_t total = call->total_ms > 0 ? call->total_ms : call->sink ? 0 : TOTAL_MS;
+    j->deadline = total ? clock_mono_ms() + total : 0;
     if (call->target->base_url.n)
-        TRY(url_parse(c, call->target->base_url, &base));
+        TRY(url_parse(c, call->target->base_url, &j->base));
+    bool more = true;
     for (int hops = 0; more; hops++) {
         if (hops > REDIRECTS_MAX)
-            return fail(c, E_UPSTREAM, "%.*s: more than %d redirects", STR(url.host),
+            return fail(c, E_UPSTREAM, "%.*s: more than %d redirects", STR(j->url.host),
                         REDIRECTS_MAX);
-        TRY(hop(c, cl, call, h, &base, &url, deadline, crossed, &next, &more, out));
-        if (!more)
-            break;
-        crossed |= !url_same_host(&url, &next);
-        url = next;
+        TRY(hop(c, j, &more, out));
     }
     return E_OK;
 }
@@ -610,12 +623,11 @@ static enum err follow(struct ctx *c, struct client *cl, const struct client_cal
 enum err client_do(struct ctx *c, struct client *cl, const struct client_call *call,
                    struct client_answer *out)
 {
-    struct url url;
-    struct handle *h;
-    TRY(url_parse(c, call->url, &url));
-    TRY(handle_acquire(c, cl->handles, call->target, call->sink != NULL, &h));
-    enum err e = follow(c, cl, call, h, url, out);
-    handle_release(cl->handles, h);
+    struct journey j = {.cl = cl, .call = call};
+    TRY(url_parse(c, call->url, &j.url));
+    TRY(handle_acquire(c, cl->handles, call->target, call->sink != NULL, &j.h));
+    enum err e = follow(c, &j, out);
+    handle_release(cl->handles, j.h);
     return e;
 }
 

@@ -75,15 +75,6 @@ enum range_answer range_resolve(struct range_spec spec, int64_t size, int64_t *o
     return RANGE_PART;
 }
 
-enum range_answer range_of(struct str header, int64_t size, int64_t *offset_out, int64_t *end_out)
-{
-    struct range_spec spec;
-    *offset_out = 0;
-    *end_out = size;
-    enum range_answer answer = range_spec_parse(header, &spec);
-    return answer == RANGE_PART ? range_resolve(spec, size, offset_out, end_out) : answer;
-}
-
 bool if_range_matches(struct str if_range, struct str etag)
 {
     return if_range.n == 0 || (if_range.p[0] == '"' && str_eq(if_range, etag));

@@ -27,8 +27,6 @@ enum range_answer range_spec_parse(struct str header, struct range_spec *out);
 /* What the spec means for a size. */
 enum range_answer range_resolve(struct range_spec spec, int64_t size, int64_t *offset_out,
                                 int64_t *end_out);
-/* Both at once. RANGE_WHOLE sets 0 and size. */
-enum range_answer range_of(struct str header, int64_t size, int64_t *offset_out, int64_t *end_out);
 
 /* May Range be honoured? True without If-Range, or when it is this strong entity tag (with its
    quotes). A date never matches: the representation is then sent whole. */

@@ -11,6 +11,7 @@
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "net/range.h"
 #include "peer/asked.h"
 #include "peer/linkheader.h"
 #include "peer/token.h"
@@ -312,16 +313,6 @@ struct resume { /* between the client and the caller's sink */
     int64_t endpoint_id, offset, skip; /* bytes still to be left out */
 };
 
-/* The first byte of "bytes 10-99/100". */
-static bool range_start(struct str value, int64_t *out)
-{
-    if (!str_starts(value, S("bytes ")))
-        return false;
-    value = str_sub(value, 6, value.n);
-    struct str first = str_trim(str_cut(&value, '-'));
-    return value.n && first.n && first.p[0] != '-' && str_to_i64(first, out);
-}
-
 static struct str header_of(const struct header *headers, size_t count, struct str name)
 {
     for (size_t i = 0; i < count; i++)
@@ -352,10 +343,10 @@ static enum err head_of_rest(struct resume *r, const struct header *headers, siz
 static enum err on_head(void *arg, int status, const struct header *headers, size_t count)
 {
     struct resume *r = arg;
-    int64_t start;
+    int64_t start, end, size;
     if (status == 206) {
         struct str range = header_of(headers, count, S("content-range"));
-        if (!range_start(range, &start) || start != r->offset)
+        if (!content_range_of(range, &start, &end, &size) || start != r->offset)
             return fail(r->c, E_UPSTREAM, "the upstream's range does not begin where it was asked");
     } else if (status != 200) {
         return fail(r->c, E_UPSTREAM, "the upstream answers a blob request with %d", status);

@@ -14,7 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(&total, data, sizeof total);
     total &= INT64_MAX;
     struct str header = {(const char *)data + sizeof total, size - sizeof total};
-    if (range_of(header, total, &offset, &end) == RANGE_PART)
+    struct range_spec spec;
+    if (range_spec_parse(header, &spec) == RANGE_PART &&
+        range_resolve(spec, total, &offset, &end) == RANGE_PART)
         assert(offset >= 0 && offset < end && end <= total);
     int64_t whole;
     if (content_range_of(header, &offset, &end, &whole))

@@ -7,6 +7,17 @@
 /* after the ones it needs */
 #include <cmocka.h>
 
+/* RANGE_WHOLE sets 0 and size. */
+static enum range_answer range_of(struct str header, int64_t size, int64_t *offset_out,
+                                  int64_t *end_out)
+{
+    struct range_spec spec;
+    *offset_out = 0;
+    *end_out = size;
+    enum range_answer answer = range_spec_parse(header, &spec);
+    return answer == RANGE_PART ? range_resolve(spec, size, offset_out, end_out) : answer;
+}
+
 static void test_range(void **state)
 {
     (void)state;
