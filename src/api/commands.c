@@ -7,6 +7,7 @@
 #include "api/proxy_commands.h"
 #include "base/crypt.h"
 #include "meta/user.h"
+#include "registry/fsck.h"
 #include "registry/scrub.h"
 #include "rule/name.h"
 #include "rule/settings.h"

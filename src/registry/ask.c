@@ -24,16 +24,16 @@
 #include "registry/flight.h"
 #include "registry/held.h"
 #include "registry/ledger.h"
+#include "registry/place.h"
 #include "registry/push.h"
 #include "registry/readonly.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-#define EACH 64
-#define ALL 256
+#define LANE_THREADS 64 /* that ask one upstream */
+#define ALL_THREADS 256
 #define HEAD_CACHED_MS 5000
 #define HEAD_MS 15000
 
@@ -64,7 +64,7 @@ struct asks *asks_new(struct services *sv)
         return NULL;
     as->sv = sv;
     pthread_mutex_init(&as->lock, NULL);
-    as->crew = crew_new(EACH, ALL);
+    as->crew = crew_new(LANE_THREADS, ALL_THREADS);
     if (!as->crew) {
         asks_free(as);
         return NULL;
@@ -82,8 +82,7 @@ void asks_free(struct asks *as)
     free(as);
 }
 
-/* ---- what the answer means
- * ----------------------------------------------------------------------- */
+/* ---- what the answer means ---- */
 
 static enum fresh_heard heard_of(enum err err, const struct oci_status *st)
 {
@@ -181,8 +180,7 @@ static void store(struct question *q)
     q->c.msg[0] = 0;
 }
 
-/* ---- asking
- * --------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static enum err ask_once(struct question *q, struct oci_status *st)
 {
@@ -348,11 +346,7 @@ static struct question *begin(struct asks *as, const struct ask_want *w, struct 
     q->fetch_after = w->kind == ASK_HEAD && w->budget_ms > 0 && str_find(w->ref, ':') < 0;
     q->refs = 2;
     q->asked_ms = clock_mono_ms();
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->told, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&q->told);
     if (map_set(&as->table, q->key, q)) {
         if (crew_run(as->crew, w->at->access->endpoint.id, run, q))
             return q;
@@ -370,14 +364,7 @@ static bool await(struct asks *as, struct question *q, int64_t budget_ms)
 {
     if (budget_ms > 0)
         budget_ms = i64_max(1, q->asked_ms + budget_ms - clock_mono_ms());
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += budget_ms / 1000;
-    until.tv_nsec += budget_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
+    struct timespec until = clock_deadline(budget_ms);
     int rc = 0;
     q->waiting++;
     while (!q->done && rc == 0)

@@ -7,12 +7,13 @@
  */
 #include "registry/crew.h"
 
+#include "base/clock.h"
+
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define LINE_MAX_JOBS 8192
-#define IDLE_S 5
+#define IDLE_MS 5000
 #define STACK ((size_t)1 << 20) /* libcurl, TLS and SQL run on it */
 
 struct job {
@@ -46,12 +47,8 @@ struct crew *crew_new(int each, int all)
     w->all = all;
     w->last = &w->first;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->work, &a);
-    pthread_cond_init(&w->left, &a);
-    pthread_condattr_destroy(&a);
+    clock_cond_init(&w->work);
+    clock_cond_init(&w->left);
     return w;
 }
 
@@ -90,9 +87,7 @@ static struct job *take_job(struct crew *w, struct lane **lane)
 /* Waits a while for work; false when there was none. */
 static bool idle(struct crew *w)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += IDLE_S;
+    struct timespec until = clock_deadline(IDLE_MS);
     w->idle++;
     int rc = pthread_cond_timedwait(&w->work, &w->lock, &until);
     w->idle--;
@@ -192,50 +187,4 @@ void crew_free(struct crew *w)
     pthread_cond_destroy(&w->left);
     pthread_mutex_destroy(&w->lock);
     free(w);
-}
-
-/* ---- copies ------------------------------------------------------------------------------------
- */
-
-/* Keeps the difference between empty and unset. */
-static struct str dup(struct arena *a, struct str s)
-{
-    return s.p ? str_dup(a, s) : s;
-}
-
-void endpoint_copy(struct arena *a, const struct endpoint *e, struct endpoint *out)
-{
-    *out = *e;
-    out->name = dup(a, e->name);
-    out->description = dup(a, e->description);
-    out->type = dup(a, e->type);
-    out->url = dup(a, e->url);
-    out->ca_certificate = dup(a, e->ca_certificate);
-    out->credential_type = dup(a, e->credential_type);
-    out->access_key = dup(a, e->access_key);
-    out->access_secret = dup(a, e->access_secret);
-    out->status = dup(a, e->status);
-    out->halt = dup(a, e->halt);
-    out->halted_by = dup(a, e->halted_by);
-    out->halt_reason = dup(a, e->halt_reason);
-}
-
-struct place *place_copy(struct arena *a, const struct place *at)
-{
-    struct place *p = arena_alloc(a, sizeof *p);
-    struct project_access *to = arena_alloc(a, sizeof *to);
-    const struct project *from = &at->access->project;
-    to->project = *from;
-    to->project.name = dup(a, from->name);
-    to->project.owner_name = dup(a, from->owner_name);
-#define X(name) to->project.name = dup(a, from->name);
-    PROJECT_METADATA(X)
-#undef X
-    endpoint_copy(a, &at->access->endpoint, &to->endpoint);
-    p->access = to;
-    p->principal = arena_alloc(a, sizeof *p->principal); /* anonymous: it has no rights */
-    p->principal->name = dup(a, at->principal->name);
-    p->background = at->background;
-    p->repository = dup(a, at->repository);
-    return p;
 }

@@ -5,7 +5,7 @@
 #ifndef REGISTRY_CREW_H
 #define REGISTRY_CREW_H
 
-#include "registry/pull.h"
+#include "base/def.h"
 
 struct crew;
 
@@ -17,9 +17,5 @@ bool crew_run(struct crew *w, int64_t lane, void (*fn)(void *arg), void *arg);
 int64_t crew_count(struct crew *w, int64_t lane);
 /* Waits for every job, those in line too; they end early when their owner tells them. */
 void crew_free(struct crew *w);
-
-/* A copy of the place that outlives the request, without its principal: nobody's rights travel. */
-struct place *place_copy(struct arena *a, const struct place *at);
-void endpoint_copy(struct arena *a, const struct endpoint *e, struct endpoint *out);
 
 #endif

@@ -14,9 +14,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RING ((size_t)1 << 20)
+#define COMPARE_STEP ((size_t)256 << 10)
 
 struct far {
     struct source source; /* first: the sender sees this */
@@ -56,8 +56,7 @@ static void far_unref(struct far *r)
     free(r);
 }
 
-/* ---- the fetch
- * ------------------------------------------------------------------------------------ */
+/* ---- the fetch ---- */
 
 static enum err on_head(void *arg, int status, const struct header *headers, size_t count)
 {
@@ -128,19 +127,19 @@ static void fetch(void *arg)
     far_unref(r);
 }
 
-/* ---- the reader
- * ------------------------------------------------------------------------------------ */
+/* ---- the reader ---- */
 
 /* What was passed on against the flight's file, whose digest is proven. */
 static enum err compare(struct far *r, int64_t until)
 {
     struct digest ours, theirs;
     struct hasher *h = hasher_new(DIGEST_SHA256);
-    char *p = malloc(256 << 10);
+    char *p = malloc(COMPARE_STEP);
     bool ok = h && p;
     for (int64_t at = r->from; ok && at < until;) {
         size_t n;
-        ok = r->base->read(r->base, at, p, (size_t)i64_min(256 << 10, until - at), &n) == E_OK &&
+        ok = r->base->read(r->base, at, p, size_min(COMPARE_STEP, (size_t)(until - at)), &n) ==
+                 E_OK &&
              hasher_add(h, p, n);
         at += ok ? (int64_t)n : 0;
     }

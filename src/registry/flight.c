@@ -20,11 +20,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LEADERS_EACH 64
 #define LEADERS_ALL 256
 #define LEADER_WAIT_MS 30000
+#define LOOK_MS 1000       /* how often one who waits for a leader looks at the time */
 #define LINE_WAIT_MS 30000 /* in the line of a project with max_upstream_conn */
 #define LINE_RETRY_S 5
 
@@ -39,11 +39,7 @@ struct flights *flights_new(struct services *sv)
     fs->crew = crew_new(LEADERS_EACH, LEADERS_ALL);
     fs->asks = asks_new(sv);
     fs->paces = paces_new();
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&fs->left, &a);
-    pthread_condattr_destroy(&a);
+    clock_cond_init(&fs->left);
     if (!fs->conditions || !fs->crew || !fs->asks || !fs->paces) {
         flights_free(fs);
         return NULL;
@@ -218,8 +214,7 @@ int64_t flight_slowest(const struct flight *f)
     return i64_min(least, f->have);
 }
 
-/* ---- joining ------------------------------------------------------------------------------------
- */
+/* ---- joining ---- */
 
 static struct flight *flight_new(struct flights *fs, const struct flight_want *w)
 {
@@ -239,12 +234,8 @@ static struct flight *flight_new(struct flights *fs, const struct flight_want *w
     f->refs = 1; /* the leader's */
     f->begun_ms = clock_mono_ms();
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_t a;
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->moved, &a);
-    pthread_cond_init(&f->room, &a);
-    pthread_condattr_destroy(&a);
+    clock_cond_init(&f->moved);
+    clock_cond_init(&f->room);
     return f;
 }
 
@@ -323,25 +314,13 @@ static struct flight *find_or_begin(struct flights *fs, const struct flight_want
     return f;
 }
 
-static void deadline_in(struct timespec *t, int64_t ms)
-{
-    clock_gettime(CLOCK_MONOTONIC, t);
-    t->tv_sec += ms / 1000;
-    t->tv_nsec += ms % 1000 * 1000000;
-    if (t->tv_nsec >= 1000000000) {
-        t->tv_nsec -= 1000000000;
-        t->tv_sec++;
-    }
-}
-
 /* The same, after a wait in the project's line when it has as many as it may have. */
 static struct flight *find_or_wait(struct flights *fs, const struct flight_want *w, bool *led,
                                    bool *full)
 {
     struct line me = {.project_id = w->at->access->project.project_id};
-    struct timespec until;
+    struct timespec until = clock_deadline(LINE_WAIT_MS);
     int rc = 0;
-    deadline_in(&until, LINE_WAIT_MS);
     pthread_mutex_lock(&fs->lock);
     struct flight *f = find_or_begin(fs, w, &me, led, full);
     if (*full) {
@@ -388,10 +367,9 @@ static enum err await_answer(struct ctx *c, struct flight *f, struct flight_stor
             c->retry_after = 10;
             return fail(c, E_UNAVAILABLE, "too many fetches from this upstream are under way");
         }
-        struct timespec t;
-        deadline_in(&t, 1000);
+        struct timespec look = clock_deadline(LOOK_MS);
         f->waiters++;
-        pthread_cond_timedwait(&f->moved, &f->lock, &t);
+        pthread_cond_timedwait(&f->moved, &f->lock, &look);
         f->waiters--;
     }
     enum err err = E_OK;
@@ -474,8 +452,7 @@ enum err flight_settle(struct ctx *c, struct flight *f)
     return err;
 }
 
-/* ---- readers ------------------------------------------------------------------------------------
- */
+/* ---- readers ---- */
 
 /* Under f->lock. */
 static void set_waiting(struct reader *r, bool waiting)

@@ -7,6 +7,7 @@
 #include "registry/crew.h"
 #include "registry/flight.h"
 #include "registry/pace.h"
+#include "registry/place.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -26,7 +26,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TRIES 4
@@ -36,10 +35,10 @@
 #define ROW_BYTES (INT64_C(1) << 20) /* a smaller partial file is not worth a row */
 #define LIFE_S 86400
 #define EXTEND_MS 3600000
-#define RING_WAIT_S 30
+#define RING_WAIT_MS 30000 /* a reader that has not moved for so long is dropped */
+#define RING_LOOK_MS 1000
 
-/* ---- the beginning: bytes that are here already, a file ----------------------------------------
- */
+/* ---- the beginning: bytes that are here already, a file ---- */
 
 /* Gives the place's repository the blob that is ACTIVE under another one. */
 static enum err link_place(struct ctx *c, const struct place *at, const struct blob *b)
@@ -119,48 +118,38 @@ static enum err left_behind(struct ctx *c, struct flight *f, struct upload *out)
     return upload_flight(c, digest_str(&f->digest), out);
 }
 
+static enum err delete_row(struct ctx *c, struct str upload_id)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(upload_delete(c, upload_id));
+    return tx_commit(&tx);
+}
+
 /* Takes the row out; its key stays an intent and is swept unless a blob takes it. */
 static void drop_row(struct ctx *c, struct flight *f)
 {
-    if (!f->upload_id.n)
-        return;
-    CLEANUP(tx_end) struct tx tx = {0};
-    enum err err = tx_begin(c, &tx);
-    if (err == E_OK)
-        err = upload_delete(c, f->upload_id);
-    if (err == E_OK)
-        err = tx_commit(&tx);
-    if (err != E_OK) /* it expires in a day */
+    if (f->upload_id.n && delete_row(c, f->upload_id) != E_OK) /* it expires in a day */
         log_warn("flight", "cannot drop the upload of %s: %s", f->digest.text, c->msg);
     f->upload_id = NO_STR;
+}
+
+static enum err prolong_row(struct ctx *c, struct str upload_id)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(upload_extend(c, upload_id, LIFE_S));
+    return tx_commit(&tx);
 }
 
 /* A row that expires under a running flight would take the object with it. */
 static bool extend_row(struct ctx *c, struct flight *f)
 {
-    CLEANUP(tx_end) struct tx tx = {0};
     f->extended_ms = clock_mono_ms();
-    enum err err = tx_begin(c, &tx);
-    if (err == E_OK)
-        err = upload_extend(c, f->upload_id, LIFE_S);
-    if (err == E_OK)
-        err = tx_commit(&tx);
-    if (err != E_OK)
-        log_warn("flight", "cannot extend the upload of %s: %s", f->digest.text, c->msg);
-    return err == E_OK;
-}
-
-static bool hash_again(struct flight *f, struct store_file *file, int64_t size)
-{
-    char *p = malloc(256 << 10);
-    bool ok = p != NULL;
-    for (int64_t at = 0; ok && at < size;) {
-        int64_t n = fd_pread_all(store_fd(file), p, (size_t)i64_min(256 << 10, size - at), at);
-        ok = n > 0 && hasher_add(f->hasher, p, (size_t)n);
-        at += n;
-    }
-    free(p);
-    return ok;
+    if (prolong_row(c, f->upload_id) == E_OK)
+        return true;
+    log_warn("flight", "cannot extend the upload of %s: %s", f->digest.text, c->msg);
+    return false;
 }
 
 /* Goes on with a partial file; false when there is none (of use). */
@@ -176,11 +165,9 @@ static bool adopt(struct ctx *c, struct flight *f)
     int64_t size;
     if (store_doubts(c->sv->store, up.started) || !extend_row(c, f) ||
         store_reopen(c, up.phys_key, &file, &size) != E_OK || (f->total >= 0 && size > f->total) ||
-        !hash_again(f, file, size)) {
+        store_hash(c, store_fd(file), size, f->digest.alg, &f->hasher) != E_OK) {
         store_close(file);
         drop_row(c, f);
-        hasher_free(f->hasher);
-        f->hasher = hasher_new(f->digest.alg);
         return false;
     }
     f->key = up.phys_key;
@@ -235,13 +222,13 @@ static enum err open_file(struct ctx *c, struct flight *f)
 {
     struct str key;
     struct store_file *file;
+    if (!read_only() && adopt(c, f))
+        return E_OK;
     f->hasher = hasher_new(f->digest.alg);
     if (!f->hasher)
         return fail(c, E_UNAVAILABLE, "out of memory");
     if (read_only())
         return use_ring(c, f);
-    if (adopt(c, f))
-        return E_OK;
     if (!has_room(c, f))
         return go_without_file(c, f);
     if (store_key(c, &key) != E_OK || store_create(c, key, &file) != E_OK)
@@ -253,37 +240,35 @@ static enum err open_file(struct ctx *c, struct flight *f)
     return E_OK;
 }
 
+static enum err insert_row(struct ctx *c, const struct place *at, struct upload *up)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_begin(c, &tx));
+    TRY(repository_ensure(c, at->access->project.project_id, at->repository, &up->repository_id));
+    TRY(upload_insert(c, up, LIFE_S));
+    return tx_commit(&tx);
+}
+
 /* The row by which another process can go on after us. */
 static void add_row(struct ctx *c, struct flight *f)
 {
-    CLEANUP(tx_end) struct tx tx = {0};
-    const struct place *at = f->places[0];
     struct upload up = {
         .id = random_uuid(&c->mem),
         .kind = UPLOAD_FLIGHT,
-        .repository_path = at->repository,
+        .repository_path = f->places[0]->repository,
         .actor = S("proxy"),
         .phys_key = f->key,
         .digest = digest_str(&f->digest),
         .size = f->total,
     };
-    enum err err = tx_begin(c, &tx);
-    if (err == E_OK)
-        err =
-            repository_ensure(c, at->access->project.project_id, at->repository, &up.repository_id);
-    if (err == E_OK)
-        err = upload_insert(c, &up, LIFE_S);
-    if (err == E_OK)
-        err = tx_commit(&tx);
-    if (err == E_OK)
-        f->upload_id = up.id;
     f->extended_ms = clock_mono_ms();
-    if (err != E_OK) /* the fetch goes on; only a restart could not take it over */
+    if (insert_row(c, f->places[0], &up) == E_OK)
+        f->upload_id = up.id;
+    else /* the fetch goes on; only a restart could not take it over */
         log_warn("flight", "no upload row for %s: %s", f->digest.text, c->msg);
 }
 
-/* ---- the stream
- * ----------------------------------------------------------------------------------- */
+/* ---- the stream ---- */
 
 struct stream {
     struct ctx *c;
@@ -339,14 +324,12 @@ static enum err await_room(struct flight *f, size_t *space)
             return E_CLOSED;
         if (*space)
             return E_OK;
-        struct timespec t;
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        t.tv_sec += 1;
-        pthread_cond_timedwait(&f->room, &f->lock, &t);
+        struct timespec look = clock_deadline(RING_LOOK_MS);
+        pthread_cond_timedwait(&f->room, &f->lock, &look);
         if (flight_slowest(f) != slowest) {
             slowest = flight_slowest(f);
             begun = clock_mono_ms();
-        } else if (clock_mono_ms() - begun >= RING_WAIT_S * 1000) {
+        } else if (clock_mono_ms() - begun >= RING_WAIT_MS) {
             struct reader *slow = slowest_reader(f);
             if (slow)
                 slow->lost = true;
@@ -489,8 +472,7 @@ static enum err fetch(struct ctx *c, struct flight *f, struct oci_status *st)
     return E_OK;
 }
 
-/* ---- the end ------------------------------------------------------------------------------------
- */
+/* ---- the end ---- */
 
 static void set_state(struct flight *f, enum flight_state state)
 {

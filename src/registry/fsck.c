@@ -6,6 +6,8 @@
  *
  * The checks carry the numbers K1 to K8 in their lines.
  */
+#include "registry/fsck.h"
+
 #include "base/fd.h"
 #include "base/log.h"
 #include "blob/store.h"
@@ -30,18 +32,6 @@ struct check {
     void *arg;
     struct fsck_report r;
 };
-
-static void line(struct check *k, const char *fmt, ...) PRINTF(2, 3);
-static void line(struct check *k, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (k->say)
-        k->say(k->arg, str_of(text));
-}
 
 /* Pages are read in a transaction; what is done with them is not. */
 typedef enum err page_fn(struct check *k, int64_t *after, size_t *count);
@@ -116,14 +106,14 @@ static enum err damaged(struct check *k, const struct blob *b, const char *why)
     TRY(audit_users(k->c, b->id, NAMED_MAX, &users));
     TRY(tx_commit(&tx));
     k->r.findings++;
-    if (original || users.count == 0)
-        k->r.lost += original ? 1 : 0;
-    if (!original)
+    if (original)
+        k->r.lost++;
+    else
         k->r.repaired++; /* its upstream still has it, or nobody asks for it */
-    line(k, "K2 blob %.*s: %s; quarantined%s", STR(b->digest), why,
-         original ? ", LOST" : ", to be fetched again when it is pulled");
+    progress_line(k->say, k->arg, "K2 blob %.*s: %s; quarantined%s", STR(b->digest), why,
+                  original ? ", LOST" : ", to be fetched again when it is pulled");
     for (size_t i = 0; i < users.count; i++)
-        line(k, "   needed by %.*s", STR(users.items[i]));
+        progress_line(k->say, k->arg, "   needed by %.*s", STR(users.items[i]));
     return E_OK;
 }
 
@@ -180,7 +170,8 @@ static enum err check_object(struct ctx *c, struct str key, int64_t size, void *
         e = store_has(&mine, key, &there);
     if (e == E_OK && !known && there) {
         k->r.findings++;
-        line(k, "K4 object %.*s (%lld bytes) belongs to no row", STR(key), (long long)size);
+        progress_line(k->say, k->arg, "K4 object %.*s (%lld bytes) belongs to no row", STR(key),
+                      (long long)size);
     }
     if (e != E_OK)
         memcpy(c->msg, mine.msg, sizeof c->msg);
@@ -211,15 +202,16 @@ static enum err mend_ref(struct check *k, const struct audit_artifact *a,
         e = blob_expect(k->c, d->digest, d->size, &blob);
     if (e == E_NOT_FOUND) {
         k->r.lost++;
-        line(k, "K5 manifest %.*s needs blob %.*s, which is LOST", STR(a->digest), STR(d->digest));
+        progress_line(k->say, k->arg, "K5 manifest %.*s needs blob %.*s, which is LOST",
+                      STR(a->digest), STR(d->digest));
         return E_OK;
     }
     TRY(e);
     TRY(audit_add_blob_ref(k->c, a->id, blob.id));
     TRY(tx_commit(&tx));
     k->r.repaired++;
-    line(k, "K5 manifest %.*s: reference to %.*s was missing, made again", STR(a->digest),
-         STR(d->digest));
+    progress_line(k->say, k->arg, "K5 manifest %.*s: reference to %.*s was missing, made again",
+                  STR(a->digest), STR(d->digest));
     return E_OK;
 }
 
@@ -231,7 +223,7 @@ static enum err mend_subject(struct check *k, const struct audit_artifact *a, st
     TRY(audit_set_subject(k->c, a->id, subject));
     TRY(tx_commit(&tx));
     k->r.repaired++;
-    line(k, "K6 manifest %.*s: subject was wrong, set again", STR(a->digest));
+    progress_line(k->say, k->arg, "K6 manifest %.*s: subject was wrong, set again", STR(a->digest));
     return E_OK;
 }
 
@@ -248,8 +240,8 @@ static enum err check_refs(struct check *k, const struct audit_artifact *a,
         if (among(children, m->children[i].digest))
             continue;
         k->r.findings++;
-        line(k, "K5 index %.*s: reference to %.*s is missing", STR(a->digest),
-             STR(m->children[i].digest));
+        progress_line(k->say, k->arg, "K5 index %.*s: reference to %.*s is missing", STR(a->digest),
+                      STR(m->children[i].digest));
     }
     return str_eq(m->subject_digest, a->subject_digest) ? E_OK
                                                         : mend_subject(k, a, m->subject_digest);
@@ -265,13 +257,14 @@ static enum err check_manifest(struct check *k, const struct audit_artifact *a)
     if (!digest_of(want.alg, a->payload, &got) || !digest_eq(&got, &want)) {
         k->r.findings++;
         k->r.lost += a->registry_id ? 0 : 1;
-        line(k, "K5 manifest %.*s: its bytes are broken%s", STR(a->digest),
-             a->registry_id ? "" : ", LOST");
+        progress_line(k->say, k->arg, "K5 manifest %.*s: its bytes are broken%s", STR(a->digest),
+                      a->registry_id ? "" : ", LOST");
         return E_OK;
     }
     if (manifest_parse(k->c, a->payload, a->media_type, &m) != E_OK) {
         k->r.findings++;
-        line(k, "K5 manifest %.*s does not parse: %s", STR(a->digest), k->c->msg);
+        progress_line(k->say, k->arg, "K5 manifest %.*s does not parse: %s", STR(a->digest),
+                      k->c->msg);
         return E_OK;
     }
     {
@@ -311,7 +304,7 @@ static enum err manifest_rows(struct check *k, int64_t *after, size_t *count)
 static void name_all(struct check *k, const char *what, const struct strs *lines)
 {
     for (size_t i = 0; i < lines->count; i++)
-        line(k, "%s: %.*s", what, STR(lines->items[i]));
+        progress_line(k->say, k->arg, "%s: %.*s", what, STR(lines->items[i]));
     k->r.findings += (int64_t)lines->count;
 }
 
@@ -322,7 +315,7 @@ static enum err check_database(struct check *k)
     int64_t deleting, uploads;
     if (db_check(k->c) != E_OK) {
         k->r.findings++;
-        line(k, "K1 %s", k->c->msg);
+        progress_line(k->say, k->arg, "K1 %s", k->c->msg);
     }
     TRY(tx_read(k->c, &tx));
     TRY(audit_bad_tags(k->c, NAMED_MAX, &tags));
@@ -331,9 +324,11 @@ static enum err check_database(struct check *k)
     name_all(k, "K2 reference to a blob that is not here", &refs);
     TRY(audit_overdue(k->c, &deleting, &uploads));
     if (deleting)
-        line(k, "K8 %lld deletions wait for the next garbage collection", (long long)deleting);
+        progress_line(k->say, k->arg, "K8 %lld deletions wait for the next garbage collection",
+                      (long long)deleting);
     if (uploads)
-        line(k, "K8 %lld uploads wait for the next sweep", (long long)uploads);
+        progress_line(k->say, k->arg, "K8 %lld uploads wait for the next sweep",
+                      (long long)uploads);
     return E_OK;
 }
 
@@ -383,8 +378,9 @@ static enum err check_usage(struct check *k)
             continue;
         k->r.findings++;
         k->r.repaired++;
-        line(k, "K7 project %lld used %lld bytes by its row, %lld in truth; set",
-             (long long)ids.items[i], (long long)was, (long long)now);
+        progress_line(k->say, k->arg,
+                      "K7 project %lld used %lld bytes by its row, %lld in truth; set",
+                      (long long)ids.items[i], (long long)was, (long long)now);
     }
     return E_OK;
 }
@@ -404,9 +400,10 @@ enum err fsck_run(struct ctx *c, bool full, progress_fn *say, void *arg, struct 
         k.r.exit_code = 2;
     else
         k.r.exit_code = k.r.repaired ? 1 : 0;
-    line(&k, "%lld blobs, %lld manifests: %lld findings, %lld repaired, %lld lost",
-         (long long)k.r.blobs, (long long)k.r.manifests, (long long)k.r.findings,
-         (long long)k.r.repaired, (long long)k.r.lost);
+    progress_line(k.say, k.arg,
+                  "%lld blobs, %lld manifests: %lld findings, %lld repaired, %lld lost",
+                  (long long)k.r.blobs, (long long)k.r.manifests, (long long)k.r.findings,
+                  (long long)k.r.repaired, (long long)k.r.lost);
     *out = k.r;
     return E_OK;
 }

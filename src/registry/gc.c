@@ -48,23 +48,12 @@ struct run {
     struct timestamp at; /* when this step began: what comes later is for the next run */
 };
 
-static void say(struct run *r, const char *fmt, ...) PRINTF(2, 3);
-static void say(struct run *r, const char *fmt, ...)
-{
-    char line[256];
-    if (!r->watch || !r->watch->say)
-        return;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    r->watch->say(r->watch->arg, str_of(line));
-}
+static const struct gc_watch nobody;
 
 /* Tells how far it is; whether to go on. */
 static bool go_on(struct run *r)
 {
-    if (!r->stopped && r->watch && r->watch->step)
+    if (!r->stopped && r->watch->step)
         r->stopped = !r->watch->step(r->watch->arg, r->report);
     return !r->stopped;
 }
@@ -165,7 +154,7 @@ static enum err each(struct run *r, step_fn *step, const struct gc_blob *b, size
     size_t failed = 0;
     struct i64s all = ids_of(r->c, b, n);
     for (size_t i = 0; i < n; i += AT_ONCE) {
-        struct i64s some = {all.items + i, n - i < AT_ONCE ? n - i : AT_ONCE}, changed = {0};
+        struct i64s some = {all.items + i, size_min(n - i, AT_ONCE)}, changed = {0};
         if (gc_stopping())
             return fail(r->c, E_UNAVAILABLE, "stopped: the server ends");
         if (take_step(r->c, step, &some, &changed) != E_OK) {
@@ -237,14 +226,15 @@ enum err gc_run(struct ctx *c, int64_t grace_s, const struct gc_watch *watch, st
     struct run r = {.c = c,
                     .grace_s = grace_s,
                     .pause_s = grace_s ? GC_PAUSE_S : 0,
-                    .watch = watch,
+                    .watch = watch ? watch : &nobody,
                     .report = &report};
     TRY(work_through(&r, list_candidates, condemn_all, &report.condemned));
-    say(&r, "condemned %lld blobs", (long long)report.condemned);
+    progress_line(r.watch->say, r.watch->arg, "condemned %lld blobs", (long long)report.condemned);
     TRY(work_through(&r, list_condemned, tombstone_all, &tombstones));
     TRY(work_through(&r, list_deleting, bury, &report.deleted));
-    say(&r, "deleted %lld blobs, %lld bytes; %lld left for the next run", (long long)report.deleted,
-        (long long)report.bytes, (long long)report.failed);
+    progress_line(r.watch->say, r.watch->arg,
+                  "deleted %lld blobs, %lld bytes; %lld left for the next run",
+                  (long long)report.deleted, (long long)report.bytes, (long long)report.failed);
     if (report.deleted || report.failed)
         log_info("gc", "deleted %lld blobs, %lld bytes; %lld failed", (long long)report.deleted,
                  (long long)report.bytes, (long long)report.failed);
@@ -283,7 +273,7 @@ enum err gc_free(struct ctx *c, const int64_t *blob_ids, size_t n, int64_t *byte
         memcpy(all.items, blob_ids, n * sizeof *blob_ids);
     qsort(all.items, n, sizeof *all.items, by_id);
     for (size_t i = 0; i < n; i += AT_ONCE) {
-        struct i64s some = {all.items + i, n - i < AT_ONCE ? n - i : AT_ONCE};
+        struct i64s some = {all.items + i, size_min(n - i, AT_ONCE)};
         struct list dead = {0};
         int64_t done = 0;
         if (gc_stopping())

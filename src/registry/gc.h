@@ -1,12 +1,10 @@
-/* Garbage collection, online: condemn, second look, tombstone, delete, forget; and fsck. */
+/* Garbage collection, online: condemn, second look, tombstone, delete, forget. */
 #ifndef REGISTRY_GC_H
 #define REGISTRY_GC_H
 
 #include "base/ctx.h"
 #include "base/field.h"
-
-/* Lines of progress for a terminal; NULL is fine. */
-typedef void progress_fn(void *arg, struct str line);
+#include "registry/progress.h"
 
 struct gc_report {
     int64_t condemned, deleted, bytes, failed;
@@ -41,12 +39,6 @@ enum err gc_run(struct ctx *c, int64_t grace_s, const struct gc_watch *watch,
 /* Frees those of the blobs (by id) that have no reference and no lease, at once; readers keep what
    they have open. *bytes_out: what was freed. */
 enum err gc_free(struct ctx *c, const int64_t *blob_ids, size_t n, int64_t *bytes_out);
-
-struct fsck_report {
-    int64_t blobs, manifests, findings, repaired, lost;
-    int exit_code; /* 0 clean, 1 repaired, 2 needs a human, 3 data lost */
-};
-enum err fsck_run(struct ctx *c, bool full, progress_fn *say, void *arg, struct fsck_report *out);
 
 /* The process ends: whatever runs stops at its next step, with E_UNAVAILABLE. */
 void gc_stop(void);

@@ -16,6 +16,8 @@
 
 #include <stdlib.h>
 
+#define ROUTES_MAX 1024
+
 static bool is_hub(struct str host)
 {
     return str_eq(host, S("docker.io")) || str_eq(host, S("index.docker.io")) ||
@@ -56,16 +58,18 @@ enum err mirror_routes(struct ctx *c, const struct principal *who, struct mirror
     struct principal all = {.kind = PRINCIPAL_USER, .sysadmin = true};
     struct project_filter filter = {.principal = who ? who : &all, .is_public = -1};
     struct list_query q = {.page = 1, .page_size = 100};
-    struct mirror_route *routes = arena_array(&c->mem, 1024, sizeof *routes);
+    struct mirror_route *routes = arena_array(&c->mem, ROUTES_MAX, sizeof *routes);
     size_t n = 0;
     int64_t total = 1;
+    if (!routes)
+        return fail(c, E_UNAVAILABLE, "out of memory");
     TRY(tx_read(c, &tx));
-    for (; routes && (q.page - 1) * q.page_size < total; q.page++) {
+    for (; (q.page - 1) * q.page_size < total; q.page++) {
         struct list page;
         TRY(project_list(c, &filter, &q, &page, &total));
         const struct project *p = page.items;
         for (size_t i = 0; i < page.count; i++)
-            for (struct str rest = p[i].proxy_ns; rest.n && n < 1024;) {
+            for (struct str rest = p[i].proxy_ns; rest.n && n < ROUTES_MAX;) {
                 struct str host = mirror_host(&c->mem, str_cut(&rest, ','));
                 if (host.n)
                     routes[n++] = (struct mirror_route){host, p[i].name};
@@ -91,8 +95,7 @@ size_t mirror_keep(struct mirror_route *routes, size_t count, struct str project
     return n;
 }
 
-/* ---- configurations
- * ------------------------------------------------------------------------------- */
+/* ---- configurations ---- */
 
 static struct str without_scheme(struct str url)
 {
@@ -229,8 +232,7 @@ static void ci(const struct mirror_params *p, struct buf *out)
             STR(host), STR(host), STR(project_of(p)));
 }
 
-/* ---- a node, whatever runs on it ---------------------------------------------------------------
- */
+/* ---- a node, whatever runs on it ---- */
 
 extern const char node_script[], node_script_end[]; /* node.sh, by node.S */
 

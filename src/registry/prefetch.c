@@ -25,9 +25,9 @@
 #include <time.h>
 
 #define PAGE 100
+#define TAGS_MAX 100000 /* of one repository that are looked at */
 
-/* ---- the way out
- * ----------------------------------------------------------------------------------- */
+/* ---- the way out ---- */
 
 enum err prefetch_begin(struct ctx *c, struct prefetch *p)
 {
@@ -74,21 +74,7 @@ void prefetch_done(struct prefetch *p)
     }
 }
 
-static void line(progress_fn *say, void *arg, const char *fmt, ...) PRINTF(3, 4);
-
-static void line(progress_fn *say, void *arg, const char *fmt, ...)
-{
-    char text[1024];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    if (say && n > 0)
-        say(arg, (struct str){text, size_min((size_t)n, sizeof text - 1)});
-}
-
-/* ---- names
- * ------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 /* "path:tag", "path@digest" or "path": the reference goes out of *name. */
 static struct str take_reference(struct str *name)
@@ -147,8 +133,7 @@ static enum err find_target(struct ctx *c, struct str name, bool with_reference,
     return E_OK;
 }
 
-/* ---- pulling
- * ------------------------------------------------------------------------------------------ */
+/* ---- pulling ---- */
 
 /* Notes in t whether it is paused now. The wait may be long: memory of its own. */
 static enum err look_again(struct ctx *c, struct prefetch_target *t)
@@ -296,10 +281,11 @@ enum err prefetch_image(struct ctx *outer, struct str name, struct str platform,
     if (err == E_OK)
         err = prefetch_target(&c, &t, platform, &digest, &r);
     if (err == E_OK)
-        line(say, arg, "%.*s %.*s: %lld manifests, %lld blobs, %.1f MiB", STR(name), STR(digest),
-             (long long)r.manifests, (long long)r.blobs, (double)r.bytes / 1048576.0);
+        progress_line(say, arg, "%.*s %.*s: %lld manifests, %lld blobs, %.1f MiB", STR(name),
+                      STR(digest), (long long)r.manifests, (long long)r.blobs,
+                      (double)r.bytes / 1048576.0);
     else
-        line(say, arg, "%.*s: %s", STR(name), c.msg);
+        progress_line(say, arg, "%.*s: %s", STR(name), c.msg);
     out->images += r.images;
     out->manifests += r.manifests;
     out->blobs += r.blobs;
@@ -308,8 +294,7 @@ enum err prefetch_image(struct ctx *outer, struct str name, struct str platform,
     return err == E_OK ? E_OK : fail(outer, err, "%s", c.msg);
 }
 
-/* ---- cached repositories
- * ------------------------------------------------------------------------------ */
+/* ---- cached repositories ---- */
 
 /* The cached repositories of the target, all or the one that it names, sorted by name. */
 static enum err cached(struct ctx *c, const struct prefetch_target *t, struct strs *out)
@@ -340,7 +325,7 @@ static enum err tags_of(struct ctx *c, const struct prefetch_target *t, struct s
     int64_t repo;
     TRY(tx_read(c, &tx));
     TRY(repository_id(c, t->access.project.project_id, t->at.repository, &repo));
-    return tag_names(c, repo, NO_STR, 100000, out);
+    return tag_names(c, repo, NO_STR, TAGS_MAX, out);
 }
 
 static void refresh_tag(struct ctx *outer, struct prefetch_target *t, struct str tag,
@@ -353,8 +338,8 @@ static void refresh_tag(struct ctx *outer, struct prefetch_target *t, struct str
     r->failed += err != E_OK || p.stale;
     if (err == E_OK && p.outcome == OUTCOME_MISS)
         r->manifests++;
-    line(say, arg, "%.*s/%.*s:%.*s: %s", STR(t->access.project.name), STR(t->at.repository),
-         STR(tag), err != E_OK ? c.msg : outcome_text(p.outcome));
+    progress_line(say, arg, "%.*s/%.*s:%.*s: %s", STR(t->access.project.name),
+                  STR(t->at.repository), STR(tag), err != E_OK ? c.msg : outcome_text(p.outcome));
 }
 
 enum err prefetch_refresh(struct ctx *c, struct str name, const struct prefetch_patience *patience,
@@ -387,8 +372,8 @@ enum err prefetch_purge(struct ctx *c, struct str name, const struct prefetch_pa
         t.at.repository = repositories.items[i];
         TRY(delete_repository(c, &t.at));
         out->images++;
-        line(say, arg, "%.*s/%.*s is out of the cache", STR(t.access.project.name),
-             STR(t.at.repository));
+        progress_line(say, arg, "%.*s/%.*s is out of the cache", STR(t.access.project.name),
+                      STR(t.at.repository));
     }
     return E_OK;
 }
@@ -399,13 +384,14 @@ enum err prefetch_quota(struct ctx *c, progress_fn *say, void *arg)
     size_t count;
     TRY(ledger_list(c, &lines, &count));
     if (!count)
-        line(say, arg, "no upstream has told of a pull limit yet");
+        progress_line(say, arg, "no upstream has told of a pull limit yet");
     for (size_t i = 0; i < count; i++) {
         const struct ledger_line *l = &lines[i];
-        line(say, arg, "%.*s as %.*s: %lld of %lld pulls left in %lld s, seen %.*s%s%.*s",
-             STR(l->endpoint), STR(l->credential), (long long)l->remaining, (long long)l->limit,
-             (long long)l->window_s, STR(time_text(&c->mem, l->seen_at)),
-             l->source.n ? ", counted for " : "", STR(l->source));
+        progress_line(say, arg, "%.*s as %.*s: %lld of %lld pulls left in %lld s, seen %.*s%s%.*s",
+                      STR(l->endpoint), STR(l->credential), (long long)l->remaining,
+                      (long long)l->limit, (long long)l->window_s,
+                      STR(time_text(&c->mem, l->seen_at)), l->source.n ? ", counted for " : "",
+                      STR(l->source));
     }
     return E_OK;
 }

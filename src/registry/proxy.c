@@ -47,7 +47,9 @@ static struct conditions *conditions_of(struct ctx *c)
     return flights_conditions(c->sv->flights);
 }
 
-enum err proxy_filter(struct ctx *c, const struct place *at)
+/* The project's filter (proxy_cache_filter_pattern) against the upstream's name of the repository.
+ */
+static enum err check_filter(struct ctx *c, const struct place *at)
 {
     const struct project *p = &at->access->project;
     struct str pattern = p->proxy_cache_filter_pattern;
@@ -74,8 +76,7 @@ static enum err refuse(struct ctx *c, const struct place *at, struct fresh_answe
                 fresh_reason_text(a.reason), words.n ? ": " : "", STR(words));
 }
 
-/* ---- manifests
- * ------------------------------------------------------------------------------------ */
+/* ---- manifests ---- */
 
 struct pull { /* one manifest pull on its way */
     struct ctx *c;
@@ -191,6 +192,18 @@ static int64_t tag_id(struct pull *p, int64_t repository_id, struct str tag)
     return t.id;
 }
 
+static enum err move_tag(struct ctx *c, const struct manifest_row *row, struct str tag)
+{
+    CLEANUP(tx_end) struct tx tx = {0};
+    struct tag now;
+    TRY(tx_begin(c, &tx));
+    if (tag_by_name(c, row->repository_id, tag, &now) == E_OK &&
+        now.artifact_id == row->artifact_id)
+        return E_OK;
+    TRY(tag_put(c, row->repository_id, tag, row->artifact_id, true));
+    return tx_commit(&tx);
+}
+
 /* The manifest is stored by now (or cannot be); the pull is counted under its row. A tag whose
    fetch was another's gets its row here. */
 static void settle_fetched(struct pull *p, struct str tag)
@@ -199,21 +212,8 @@ static void settle_fetched(struct pull *p, struct str tag)
     if (find_row(p, p->said.manifest.digest, &row) != E_OK || row.state != STATE_ACTIVE)
         return; /* passed on without being stored; the reason is in the log */
     p->out->subject_digest = row.subject_digest;
-    if (tag.n && p->said.joined && !read_only()) {
-        struct ctx *c = p->c;
-        CLEANUP(tx_end) struct tx tx = {0};
-        struct tag now;
-        enum err err = tx_begin(c, &tx);
-        if (err == E_OK && tag_by_name(c, row.repository_id, tag, &now) == E_OK &&
-            now.artifact_id == row.artifact_id)
-            err = E_OK;
-        else if (err == E_OK)
-            err = tag_put(c, row.repository_id, tag, row.artifact_id, true);
-        if (err == E_OK)
-            err = tx_commit(&tx);
-        if (err != E_OK) /* the next pull moves it */
-            log_warn("proxy", "cannot move tag %.*s: %s", STR(tag), c->msg);
-    }
+    if (tag.n && p->said.joined && !read_only() && move_tag(p->c, &row, tag) != E_OK)
+        log_warn("proxy", "cannot move tag %.*s: %s", STR(tag), p->c->msg); /* the next pull does */
     if (!p->at->background)
         tally_pull(row.repository_id, row.artifact_id, tag_id(p, row.repository_id, tag));
 }
@@ -356,7 +356,7 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
     const struct project *project = &at->access->project;
     struct pull p = {
         .c = c, .at = at, .reference = reference, .head = head, .local = local, .out = out};
-    TRY(proxy_filter(c, at));
+    TRY(check_filter(c, at));
     p.q = (struct fresh_question){
         .by_digest = str_find(reference, ':') >= 0,
         .cached = local != NULL,
@@ -380,8 +380,7 @@ enum err proxy_manifest(struct ctx *c, const struct place *at, struct str refere
                        STR(upstream(at)->name));
 }
 
-/* ---- blobs
- * ------------------------------------------------------------------------------------------ */
+/* ---- blobs ---- */
 
 static struct fresh_answer trouble(enum fresh_heard heard, enum err err)
 {
@@ -540,7 +539,7 @@ enum err proxy_blob(struct ctx *c, const struct place *at, const struct digest *
 {
     int64_t size = -1;
     bool stored = false;
-    TRY(proxy_filter(c, at));
+    TRY(check_filter(c, at));
     c->msg[0] = 0;
     bool known = is_known(c, at, d, &size);
     if (head || !known) {
@@ -580,8 +579,7 @@ enum err proxy_blob_settle(struct ctx *c, struct pulled_blob *b)
     return E_OK;
 }
 
-/* ---- tags and referrers
- * ------------------------------------------------------------------------------ */
+/* ---- tags and referrers ---- */
 
 static enum err local_tags(struct ctx *c, const struct place *at, struct str last, int64_t n,
                            struct strs *out, bool *exists)
@@ -633,7 +631,7 @@ enum err proxy_tags(struct ctx *c, const struct place *at, struct str last, int6
     struct oci_status st = {.limit = -1, .remaining = -1};
     bool exists;
     n = n < 0 ? INT64_C(1) << 20 : n;
-    TRY(proxy_filter(c, at));
+    TRY(check_filter(c, at));
     TRY(local_tags(c, at, last, n + 1, &ours, &exists));
     enum err err = may_ask(c, at);
     if (err == E_OK) {
@@ -696,7 +694,7 @@ enum err proxy_referrers(struct ctx *c, const struct place *at, struct str diges
     struct oci_status st = {.limit = -1, .remaining = -1};
     struct condition now = {.state = ENDPOINT_OFFLINE};
     *found = false;
-    TRY(proxy_filter(c, at));
+    TRY(check_filter(c, at));
     if (str_eq(at->access->project.proxy_referrer_api, S("false")))
         return E_OK;
     if (!c->sv->settings->proxy_offline)

@@ -32,8 +32,4 @@ enum err proxy_tags(struct ctx *c, const struct place *at, struct str last, int6
 enum err proxy_referrers(struct ctx *c, const struct place *at, struct str digest,
                          struct str artifact_type, struct str *index_out, bool *found);
 
-/* The project's filter (proxy_cache_filter_pattern) against the upstream's name of the repository:
-   E_NAME_UNKNOWN when it is hidden. */
-enum err proxy_filter(struct ctx *c, const struct place *at);
-
 #endif

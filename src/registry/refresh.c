@@ -17,6 +17,7 @@
 #include "rule/image.h"
 #include "rule/manifest.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define PAGE 1000
@@ -29,16 +30,16 @@ struct timestamp refresh_next(struct str schedule)
                                                       : (struct timestamp){0};
 }
 
-static bool asked;
+static atomic_bool asked;
 
 void refresh_ask(void)
 {
-    __atomic_store_n(&asked, true, __ATOMIC_RELEASE);
+    atomic_store(&asked, true);
 }
 
 bool refresh_take(void)
 {
-    return __atomic_exchange_n(&asked, false, __ATOMIC_ACQ_REL);
+    return atomic_exchange(&asked, false);
 }
 
 static enum err next_page(struct ctx *c, struct timestamp since, int64_t after, struct list *out)
@@ -76,7 +77,6 @@ enum err refresh_collect(struct ctx *c, struct timestamp since, struct refresh_i
     return E_OK;
 }
 
-/* "linux/arm64/v8"; empty when it says nothing. */
 /* Where the tag is now, and which children of its index were pulled lately. */
 static enum err look_before(struct ctx *c, struct arena *keep, const struct prefetch_target *t,
                             struct timestamp since, struct refresh_item *item, struct str *digest)

@@ -36,17 +36,7 @@ struct scrub {
     struct scrub_report r;
 };
 
-static void say(struct scrub *s, const char *fmt, ...) PRINTF(2, 3);
-static void say(struct scrub *s, const char *fmt, ...)
-{
-    char line[512];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
-    va_end(ap);
-    if (s->watch && s->watch->say)
-        s->watch->say(s->watch->arg, str_of(line));
-}
+static const struct scrub_watch nobody;
 
 /* Waits until the bytes that were read are not more than the rate allows. */
 static enum err pace(struct scrub *s)
@@ -56,7 +46,7 @@ static enum err pace(struct scrub *s)
     for (int64_t left = 1; left > 0;) {
         if (gc_stopping())
             return fail(s->c, E_UNAVAILABLE, "stopped: the server ends");
-        if (s->watch && s->watch->step && !s->watch->step(s->watch->arg, &s->r))
+        if (s->watch->step && !s->watch->step(s->watch->arg, &s->r))
             return fail(s->c, E_UNAVAILABLE, "stopped");
         left = due - clock_mono_ms();
         if (left > 0)
@@ -123,7 +113,7 @@ static enum err set_aside(struct scrub *s, const struct blob *b, const char *why
     metric_add(M_scrub_broken, 1);
     log_error("scrub", "blob %.*s is quarantined: %s (%.*s)", STR(b->digest), why,
               STR(b->phys_key));
-    say(s, "blob %.*s: %s; quarantined", STR(b->digest), why);
+    progress_line(s->watch->say, s->watch->arg, "blob %.*s: %s; quarantined", STR(b->digest), why);
     return E_OK;
 }
 
@@ -160,7 +150,8 @@ static enum err scrub_page(struct scrub *s, const struct blob *b, size_t n)
         int64_t now = clock_mono_ms();
         if (now - s->said_ms >= SAY_MS) {
             s->said_ms = now;
-            say(s, "%lld blobs, %lld MiB", (long long)s->r.blobs, (long long)(s->r.bytes >> 20));
+            progress_line(s->watch->say, s->watch->arg, "%lld blobs, %lld MiB",
+                          (long long)s->r.blobs, (long long)(s->r.bytes >> 20));
         }
     }
     if (whole.count) { /* also when the pass ends here: the proofs stand */
@@ -173,7 +164,7 @@ static enum err scrub_page(struct scrub *s, const struct blob *b, size_t n)
 enum err scrub_run(struct ctx *c, int64_t older_than_s, int64_t rate_mib,
                    const struct scrub_watch *watch, struct scrub_report *out)
 {
-    struct scrub s = {.rate = rate_mib << 20, .watch = watch};
+    struct scrub s = {.rate = rate_mib << 20, .watch = watch ? watch : &nobody};
     struct timestamp before = {clock_now().us - older_than_s * SECOND_US};
     size_t count = 1;
     enum err e = E_OK;
@@ -195,8 +186,8 @@ enum err scrub_run(struct ctx *c, int64_t older_than_s, int64_t rate_mib,
     }
     free(s.piece);
     TRY(e);
-    say(&s, "%lld blobs, %lld bytes hashed; %lld broken", (long long)s.r.blobs,
-        (long long)s.r.bytes, (long long)s.r.broken);
+    progress_line(s.watch->say, s.watch->arg, "%lld blobs, %lld bytes hashed; %lld broken",
+                  (long long)s.r.blobs, (long long)s.r.bytes, (long long)s.r.broken);
     if (s.r.blobs)
         log_info("scrub", "%lld blobs, %lld bytes hashed; %lld broken", (long long)s.r.blobs,
                  (long long)s.r.bytes, (long long)s.r.broken);

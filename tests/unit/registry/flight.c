@@ -118,8 +118,7 @@ static void close_house(struct house *h)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
-/* ---- readers ----------------------------------------------------------------------------------
- */
+/* ---- readers ---- */
 
 struct client_thread {
     struct house *house;
@@ -240,8 +239,7 @@ static void settle(struct house *h)
     assert_false(flight_flying(h->sv.flights, &h->up.digest));
 }
 
-/* ---- cases ------------------------------------------------------------------------------------
- */
+/* ---- cases ---- */
 
 static void one_fetch_for_all(void **state)
 {

@@ -3,6 +3,7 @@
 
 #include "blob/upload.h"
 #include "registry/delete.h"
+#include "registry/fsck.h"
 #include "registry/gc.h"
 #include "registry/push.h"
 #include "registry/tally.h"
