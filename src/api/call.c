@@ -287,12 +287,3 @@ enum err reply_list(struct call *r, const struct field *fields, const struct lis
         link_header(r, total);
     return reply_buf(r, 200, &b);
 }
-
-enum err reply_created(struct call *r, const char *collection, int64_t id)
-{
-    const char *base = r->realm == REALM_API && str_starts(r->http->path, S("/api/v2.0"))
-                           ? "/api/v2.0"
-                           : "/api/cove/v1";
-    call_header(r, "Location", "%s%s/%lld", base, collection, (long long)id);
-    return reply_empty(r, 201);
-}

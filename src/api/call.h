@@ -90,7 +90,6 @@ enum err reply_list(struct call *r, const struct field *fields, const struct lis
 enum err reply_text(struct call *r, int status, struct str content_type, struct str text);
 enum err reply_json_text(struct call *r, int status, struct str json); /* finished JSON */
 enum err reply_empty(struct call *r, int status);
-enum err reply_created(struct call *r, const char *collection, int64_t id); /* 201, Location */
 /* Sends r->reply as it stands (bodies that are files or flights). */
 enum err reply_now(struct call *r, int status);
 

@@ -32,7 +32,6 @@ struct api {
     struct arena mem; /* installation id, key ids */
     struct str installation;
     atomic_bool ready;
-    struct timestamp started;
     pthread_mutex_t keys_lock;
     struct jwt_key keys[2];
     char kids[2][64];
@@ -47,11 +46,6 @@ static const struct router_table tables[] = {
     {"", misc_routes, REALM_MISC},
 };
 
-const struct services *api_services(const struct api *api)
-{
-    return api->sv;
-}
-
 const struct settings *api_config(const struct api *api)
 {
     return api->sv->settings;
@@ -60,11 +54,6 @@ const struct settings *api_config(const struct api *api)
 struct str api_installation(const struct api *api)
 {
     return api->installation;
-}
-
-struct timestamp api_started(const struct api *api)
-{
-    return api->started;
 }
 
 void api_set_ready(struct api *api, bool ready)
@@ -152,7 +141,6 @@ enum err api_new(struct ctx *c, struct services *sv, struct api **out)
     if (!api)
         return fail(c, E_INTERNAL, "out of memory");
     api->sv = sv;
-    api->started = clock_now();
     pthread_mutex_init(&api->keys_lock, NULL);
     enum err e = router_new(c, tables, COUNT(tables), &api->router);
     if (e == E_OK)

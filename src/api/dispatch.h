@@ -19,10 +19,8 @@ void api_free(struct api *api);
 /* server_options.handle; arg is the struct api. */
 void api_handle(struct http_request *r, void *arg);
 
-const struct services *api_services(const struct api *api);
 const struct settings *api_config(const struct api *api);
-struct str api_installation(const struct api *api);  /* iss of tokens */
-struct timestamp api_started(const struct api *api); /* when this process began to serve */
+struct str api_installation(const struct api *api); /* iss of tokens */
 /* Readiness: false from SIGTERM on. */
 void api_set_ready(struct api *api, bool ready);
 bool api_ready(const struct api *api);

@@ -136,8 +136,6 @@ STATEMENT referrers_of =
     SQL("SELECT " COLUMNS ", a.payload AS payload FROM " FROM " WHERE a.repository_id = $1 AND "
         "a.subject_digest = $2 AND a.subject_digest <> '' AND a.state = 2 AND ($3 = '' OR "
         "a.artifact_type = $3) ORDER BY a.id");
-STATEMENT page_of = SQL("SELECT " COLUMNS ", a.payload AS payload FROM " FROM
-                        " WHERE a.id > $1 AND a.state <> 1 ORDER BY a.id LIMIT $2");
 
 enum err artifact_by_reference(struct ctx *c, int64_t repository_id, struct str tag_or_digest,
                                struct artifact *out)
@@ -200,12 +198,6 @@ enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str sub
         c, &referrers_of,
         ARGS(A_I(repository_id), A_S(subject_digest), A_S(artifact_type.p ? artifact_type : S(""))),
         artifact_row_fields, sizeof(struct artifact), out);
-}
-
-enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out)
-{
-    return sql_rows(c, &page_of, ARGS(A_I(after_id), A_I(n)), artifact_row_fields,
-                    sizeof(struct artifact), out);
 }
 
 /* ---- writing ------------------------------------------------------------------------------ */

@@ -91,10 +91,6 @@ extern const struct field artifact_ref_fields[];
  */
 enum err artifact_referrers(struct ctx *c, int64_t repository_id, struct str subject_digest,
                             struct str artifact_type, struct list *out /* artifact */);
-/* For fsck: manifests with payload in id order, and the blobs that one references. */
-enum err artifact_page(struct ctx *c, int64_t after_id, int64_t n, struct list *out);
-enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out /* blob */);
-
 /* A manifest of the repository that names the blob, the newest, and a tag of it or of the index
    above it (may be empty). E_NOT_FOUND. */
 struct blob_user {

@@ -43,8 +43,6 @@ STATEMENT page_of = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id > $1 ORDER BY
 STATEMENT unproven_of = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state IN (2, 3) AND "
                             "b.verified_at < $1 ORDER BY b.verified_at, b.id LIMIT $2");
 STATEMENT set_verified = SQL("UPDATE blob SET verified_at = $2 WHERE id = $1");
-STATEMENT used_by = SQL("SELECT " COLUMNS " FROM artifact_blob x JOIN blob b ON b.id = x.blob_id "
-                        "WHERE x.artifact_id = $1 ORDER BY b.id");
 
 static enum err read_one(struct ctx *c, const struct sql *s, const struct arg *args, size_t n,
                          struct blob *out)
@@ -89,11 +87,6 @@ enum err blob_verified(struct ctx *c, const struct i64s *ids)
     for (size_t i = 0; i < ids->count; i++)
         TRY(sql_run(c, &set_verified, ARGS(A_I(ids->items[i]), A_T(c->tx->now)), NULL));
     return E_OK;
-}
-
-enum err artifact_blob_rows(struct ctx *c, int64_t artifact_id, struct list *out)
-{
-    return sql_rows(c, &used_by, ARGS(A_I(artifact_id)), blob_fields, sizeof(struct blob), out);
 }
 
 /* ---- intents ------------------------------------------------------------------------------ */

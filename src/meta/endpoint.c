@@ -43,7 +43,6 @@ STATEMENT change = SQL(
     "UPDATE endpoint SET name = $2, description = $3, type = $4, url = $5, insecure = $6, "
     "ca_certificate = $7, credential_type = $8, access_key = $9, access_secret = $10, declared = "
     "$11, epoch = epoch + $12, update_time = $13 WHERE id = $1");
-STATEMENT set_status = SQL("UPDATE endpoint SET status = $2 WHERE id = $1");
 STATEMENT set_halt = SQL("UPDATE endpoint SET halt = $2, halted_by = $3, halt_reason = $4, "
                          "halted_at = $5 WHERE id = $1");
 STATEMENT halted = SQL("SELECT " COLUMNS " FROM endpoint WHERE halt <> '' ORDER BY id");
@@ -145,11 +144,6 @@ enum err endpoint_update(struct ctx *c, const struct endpoint *e)
                      A_B(connects_otherwise(&before, e)), A_T(c->tx->now)),
                 NULL);
     return err == E_CONFLICT ? fail(c, err, "registry %.*s already exists", STR(e->name)) : err;
-}
-
-enum err endpoint_set_status(struct ctx *c, int64_t id, struct str status)
-{
-    return sql_run(c, &set_status, ARGS(A_I(id), A_S(status)), NULL);
 }
 
 static enum err tell_halt(struct ctx *c, int64_t id, struct str mode, struct str reason)

@@ -26,7 +26,6 @@ enum err endpoint_by_id(struct ctx *c, int64_t id, struct endpoint *out);
 enum err endpoint_by_name(struct ctx *c, struct str name, struct endpoint *out);
 enum err endpoint_list(struct ctx *c, const struct list_query *q, struct list *out, int64_t *total);
 enum err endpoint_update(struct ctx *c, const struct endpoint *e);
-enum err endpoint_set_status(struct ctx *c, int64_t id, struct str status);
 /* Sets or, with an empty mode, ends the halt; writes the event that tells of it. */
 enum err endpoint_halt(struct ctx *c, int64_t id, struct str mode, struct str reason);
 /* Those that are halted: items are struct endpoint. */

@@ -220,8 +220,7 @@ static void add_order(struct builder *b, const struct order *o)
                 o->down[i] ? " DESC" : "");
 }
 
-/* ---- cursors: the values of the order's columns in a row, percent-encoded, with commas --------
- */
+/* ---- cursors: the values of the order's columns in a row, percent-encoded, with commas ---- */
 
 static struct str cursor_of(struct ctx *c, const struct order *o, const void *row)
 {

@@ -83,11 +83,6 @@ enum err usage_has_blob(struct ctx *c, int64_t project_id, int64_t blob_id, bool
     return exists(c, &has_blob, ARGS(A_I(project_id), A_I(blob_id)), out);
 }
 
-enum err usage_has_manifest(struct ctx *c, int64_t project_id, struct str digest, bool *out)
-{
-    return exists(c, &has_manifest, ARGS(A_I(project_id), A_S(digest)), out);
-}
-
 enum err usage_in_manifest(struct ctx *c, int64_t repository_id, int64_t blob_id, bool *out)
 {
     return exists(c, &in_manifest, ARGS(A_I(repository_id), A_I(blob_id)), out);

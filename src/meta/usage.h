@@ -10,7 +10,6 @@
 
 /* Does any repository of the project hold the blob / an artifact of this digest? */
 enum err usage_has_blob(struct ctx *c, int64_t project_id, int64_t blob_id, bool *out);
-enum err usage_has_manifest(struct ctx *c, int64_t project_id, struct str digest, bool *out);
 
 /* A blob's link to a repository: E_NOT_FOUND. lease_until 0 = never had one. */
 struct blob_lease {
