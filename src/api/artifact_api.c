@@ -101,8 +101,7 @@ const struct field project_artifact_query_fields[] = {WITH_COMMON, WITH(latest_i
                                                       FIELDS_END};
 const struct field tag_query_fields[] = {WITH(with_immutable_status), FIELDS_END};
 
-/* ---- rows to views ----------------------------------------------------------------------------
- */
+/* ---- rows to views ---- */
 
 struct str accessory_kind(struct str artifact_type)
 {
@@ -202,8 +201,7 @@ static enum err artifact_of(struct call *r, struct repository *repository, struc
     return artifact_here(r, call_param(r, "reference"), repository, out);
 }
 
-/* ---- lists -------------------------------------------------------------------------------------
- */
+/* ---- lists ---- */
 
 static enum err reply_artifacts(struct call *r, const struct artifact *rows, size_t count,
                                 int64_t total, const struct artifact_query *with)
@@ -354,8 +352,7 @@ enum err list_artifacts_of_project(struct call *r)
     return reply_scan(r, &s, &with);
 }
 
-/* ---- one artifact ------------------------------------------------------------------------------
- */
+/* ---- one artifact ---- */
 
 enum err get_artifact(struct call *r)
 {
@@ -401,8 +398,7 @@ enum err list_accessories(struct call *r)
     return reply_list(r, accessory_fields, &page, sizeof(struct accessory), (int64_t)all.count);
 }
 
-/* ---- tags ---------------------------------------------------------------------------------------
- */
+/* ---- tags ---- */
 
 enum err list_tags(struct call *r)
 {

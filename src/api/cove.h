@@ -67,8 +67,7 @@ extern const struct field job_line_fields[], job_view_fields[], storage_view_fie
 struct job;
 enum err reply_job(struct call *r, const struct job *job);
 
-/* ---- artifacts with what belongs to them: artifact_rows.c, artifact_views.c, compare.c --------
- */
+/* ---- artifacts with what belongs to them: artifact_rows.c, artifact_views.c, compare.c ---- */
 
 struct rows_query {
     struct str tag;

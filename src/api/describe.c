@@ -104,8 +104,7 @@ bool route_at(size_t index, const char **prefix, const struct route **out)
     return false;
 }
 
-/* ---- who may ------------------------------------------------------------------------------------
- */
+/* ---- who may ---- */
 
 static const char *const kind_names[] = {
     [GUARD_UNSET] = "unset",   [GUARD_ANYONE] = "anyone",   [GUARD_LOGIN] = "login",
@@ -173,8 +172,7 @@ static bool who_may(const struct who *who, const struct guard *g)
     return false;
 }
 
-/* ---- routes
- * --------------------------------------------------------------------------------------- */
+/* ---- routes ---- */
 
 const char *route_method(enum http_method m)
 {
@@ -320,8 +318,7 @@ enum err routes_print(struct ctx *c, struct str who_name, bool json, struct buf 
     return out->full ? fail(c, E_TOO_LARGE, "the routes do not fit") : E_OK;
 }
 
-/* ---- models
- * --------------------------------------------------------------------------------------- */
+/* ---- models ---- */
 
 static void put_field(struct json_out *j, const struct field *f)
 {

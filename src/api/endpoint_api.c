@@ -155,8 +155,7 @@ const struct field provider_info_fields[] = {
     FIELDS_END,
 };
 
-/* ---- shared -----------------------------------------------------------------------------------
- */
+/* ---- shared ---- */
 
 void registry_view_of(struct arena *a, const struct endpoint *e, struct registry_view *out)
 {
@@ -234,8 +233,7 @@ static enum err check_health(struct ctx *c, const struct endpoint *e)
     return fail(c, E_BAD_REQUEST, "the registry is unhealthy: %.*s", STR(why));
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ---- */
 
 enum err list_registries(struct call *r)
 {
@@ -436,8 +434,7 @@ enum err ping_registry(struct call *r)
     return reply_empty(r, 200);
 }
 
-/* ---- adapters ---------------------------------------------------------------------------------
- */
+/* ---- adapters ---- */
 
 static struct strs words(struct arena *a, const char *const *list, size_t n)
 {

@@ -109,8 +109,7 @@ static struct str new_secret(struct arena *a)
     }
 }
 
-/* ---- whose robot ------------------------------------------------------------------------------
- */
+/* ---- whose robot ---- */
 
 static enum err project_of_permissions(struct call *r, const struct robot_req *body,
                                        struct str *name)
@@ -176,8 +175,7 @@ enum err robot_of_path(struct call *r, int64_t *project_id)
     return E_OK;
 }
 
-/* ---- what it may ------------------------------------------------------------------------------
- */
+/* ---- what it may ---- */
 
 static enum err check_pair(struct ctx *c, bool system, const struct robot_access *a)
 {
@@ -290,8 +288,7 @@ static int64_t expiry(struct timestamp from, int64_t days)
     return days == -1 ? -1 : from.us / SECOND_US + days * 86400;
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ---- */
 
 static void show(struct call *r, struct robot *robot)
 {
