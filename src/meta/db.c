@@ -393,12 +393,8 @@ enum err db_open(struct ctx *c, const struct db_options *o, struct db **out)
     struct services own = {0}, *before = c->sv;
     if (!db)
         return fail(c, E_UNAVAILABLE, "out of memory");
-    pthread_condattr_t attr;
     pthread_mutex_init(&db->jobs_lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&db->jobs_wake, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&db->jobs_wake);
     db->driver = o->url.n ? &driver_postgres : &driver_sqlite;
     TRY(db->driver->open(c, o, db));
     own.db = db;
