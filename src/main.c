@@ -92,8 +92,9 @@ static int word_schema(int argc, char **argv)
 {
     struct ctx c = {0};
     struct buf b = {0};
-    if (argc > 1 || (argc == 1 && strcmp(argv[0], "--json") != 0))
-        return misuse("schema takes --json, not ", argv[0]);
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--json") != 0)
+            return misuse("schema takes --json, not ", argv[i]);
     int status = schema_print(&c, &b) == E_OK ? print(&b) : 1;
     ctx_release(&c);
     return status;

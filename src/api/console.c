@@ -10,6 +10,7 @@
 
 #include "api/dispatch.h"
 #include "base/codec.h"
+#include "net/range.h"
 
 #ifndef COVE_CONSOLE
 #define CONSOLE_ASSETS(X)
@@ -133,11 +134,12 @@ enum err console_reply(struct call *r)
     if (!a)
         a = asset_at(S("/index.html"));
     security_headers(r);
-    call_header(r, "ETag", "\"%s\"", a->etag);
+    struct str etag = str_fmt(&r->c->mem, "\"%s\"", a->etag);
+    reply_header(&r->reply, S("ETag"), etag);
     reply_header(&r->reply, S("Vary"), S("Accept, Accept-Encoding"));
     reply_header(&r->reply, S("Cache-Control"),
                  a->immutable ? S("public, max-age=31536000, immutable") : S("no-cache"));
-    if (str_contains(http_header(r->http, "If-None-Match"), str_of(a->etag)))
+    if (etag_listed(http_header(r->http, "If-None-Match"), etag))
         return reply_empty(r, 304);
     if (a->gzip && !takes_gzip(r->http))
         return reply_text(r, 406, S("text/plain; charset=utf-8"),
