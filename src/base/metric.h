@@ -29,9 +29,10 @@
     X(upstream_errors, counter, "upstream requests that failed or answered 5xx")                   \
     X(upstream_limited, counter, "upstream answers with status 429")                               \
     X(refresh_tags, counter, "cached tags that the scheduled refresh looked at")                   \
-    X(refresh_moved, counter, "those that had moved")                                              \
-    X(refresh_failed, counter, "those that could not be looked at")                                \
-    X(refresh_waiting, gauge, "those that wait: the rest of the pull limit is for people")         \
+    X(refresh_moved, counter, "cached tags that the refresh found moved")                          \
+    X(refresh_failed, counter, "cached tags that the refresh could not look at")                   \
+    X(refresh_waiting, gauge,                                                                      \
+      "tags of the refresh that wait: the rest of the limit is for people")                        \
     X(flights, gauge, "upstream blob fetches under way")                                           \
     X(flight_followers, gauge, "clients that read from a fetch under way")                         \
     X(flight_resumes, counter, "upstream blob fetches resumed by Range")                           \

@@ -26,7 +26,7 @@ struct repository_overview {
     int64_t id, artifact_count, tag_count, pull_count;
     int64_t size; /* of its blobs, each once */
     struct str name;
-    struct str days;       /* pulls of the last days as "day:pulls,...", see overview_days */
+    struct str days;       /* pulls of the last days as "day:pulls,..." */
     struct i64s pull_days; /* of PULL_DAYS days, the last is today */
     struct timestamp creation_time, push_time, pull_time;
 };
