@@ -32,6 +32,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "tsan: also run under the thread sanitizer")
+    config.addinivalue_line("markers", "waits: stands still for half a minute; tools/parts runs these beside the others")
     config.addinivalue_line("markers", "slow: takes more than ten seconds")
 
 
@@ -196,6 +197,15 @@ class Server:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def waiting_pull(self, what, refusal=None):
+        """`cove pull --wait`, and what it said of its waiting; without --wait it is refused in these words."""
+        env, command = {**os.environ, **self.env}, [binary(), "pull", what]
+        if refusal:
+            refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+            assert refused.returncode == 1 and refusal in refused.stdout, refused
+        waiting = subprocess.Popen([*command, "--wait"], env=env, stdout=subprocess.PIPE, text=True)
+        return waiting, waiting.stdout.readline()
 
     # ---- principals ----
 

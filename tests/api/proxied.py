@@ -78,7 +78,7 @@ def set_metadata(server, project, **values):
         assert reply.status in (200, 201), reply
 
 
-def eventually(check, seconds=10):
+def eventually(check, seconds=60):
     """What check() gives when it is true at last."""
     until = time.monotonic() + seconds
     while not (found := check()):

@@ -143,7 +143,7 @@ def test_who_pulled_a_moment_ago(start):
         for _ in range(3):
             assert puller.manifest("team/app", "1").status == 200
         first = cove.admin.get(path).json()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 10  # at once, not with the next minute
         assert [(p["repository"], p["reference"], p["tag"], p["principal"], p["client"],
                  p["outcome"], p["digest"]) for p in first] == [
             ("team/app", "1", "1", "anonymous", "127.0.0.1", "revalidated", image.digest)]

@@ -2,10 +2,8 @@
 says who did it and since when."""
 import os
 import re
-import subprocess
 import threading
 
-from conftest import binary
 from proxied import Puller, eventually, proxy_of
 from seeding import run_sql
 from upstream import Upstream, digest_of
@@ -93,7 +91,7 @@ class Slow:
             self.error = e
 
     def join(self):
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
         return self
 
@@ -176,14 +174,10 @@ def test_background_work_yields(start):
         assert cove.admin.post(COVE + "/refresh").status == 202
         job = lambda: cove.admin.get(COVE + "/jobs?kind=refresh").json()[0]
         assert "paused" in eventually(lambda: job().get("message"))
-        env = {**os.environ, **cove.env}
-        command = [binary(), "pull", "hub/team/app:1"]
-        refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=20)
-        assert refused.returncode == 1 and "is paused" in refused.stdout
-        waiting = subprocess.Popen([*command, "--wait"], env=env, stdout=subprocess.PIPE, text=True)
-        assert "waits: the upstream is paused" in waiting.stdout.readline()
+        waiting, said = cove.waiting_pull("hub/team/app:1", "is paused")
+        assert "waits: the upstream is paused" in said
         assert up.requests == [] and job()["state"] == "running" and waiting.poll() is None
         resume(cove)
-        said, _ = waiting.communicate(timeout=20)
+        said, _ = waiting.communicate(timeout=60)
         assert waiting.returncode == 0 and new.digest in said, said
         eventually(lambda: job()["state"] == "done", 20)

