@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -23,29 +24,52 @@ def row(demand):
     return add
 
 
-def program(words, limit_s):
-    """Runs it with its output in build/log; the figure is its last line of the kind `name: ...`."""
+def stop(child):
+    """It ends what it started (harness.py), or all of it is ended."""
+    child.terminate()
+    try:
+        child.wait(timeout=60)
+    except subprocess.TimeoutExpired:
+        pass
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    child.wait()
+
+
+def program(words, limit_s, figure_of=lambda lines: lines[-1]):
+    """Runs it with its output in build/log; the figure is made from its lines, as a rule its last."""
     name = "-".join(os.path.basename(w).strip("-") for w in words[:3]).replace(".py", "")
     path = os.path.join(ROOT, "build/log", f"nightly-{name}.log")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as log:
         command = [sys.executable, *words] if words[0].endswith(".py") else words
-        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        child = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                                 start_new_session=True)
         try:
             code = child.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
-            child.terminate()
-            child.wait()
             return f"not done in {limit_s} s, see {path}", False
+        finally:
+            if child.returncode is None:
+                stop(child)
     with open(path, errors="replace", encoding="utf-8") as log:
         lines = [line.strip() for line in log if line.strip()]
-    said = [x for x in lines if ": " in x and not x.startswith(("FAIL", "store and", "disk and"))]
-    figure = said[-1].split(": ", 1)[1] if said else f"exit {code}"
+    figure = figure_of(lines or [f"exit {code}"])
+    if code == 0 and figure.startswith("skipped"):
+        return figure, None
     return figure if code == 0 else f"{figure} (exit {code}, see {path})", code == 0
 
 
+def last_said(lines):
+    """Of the last line of the kind `name: ...`."""
+    said = [x for x in lines if ": " in x and not x.startswith(("FAIL", "store and", "disk and"))]
+    return said[-1].split(": ", 1)[1] if said else lines[-1]
+
+
 def script(name, *words, limit_s=3600):
-    return program([os.path.join(HERE, name), *(str(w) for w in words)], limit_s)
+    return program([os.path.join(HERE, name), *(str(w) for w in words)], limit_s, last_said)
 
 
 @row("everything .ci/run does: 0 failed")
@@ -106,6 +130,11 @@ def gc_sqlite(quick):
 @row("pushes against GC every 50 ms, grace 0: 0 failed, 0 lost (PostgreSQL)")
 def gc_postgres(quick):
     return script("gcpush.py", "--db", "postgres", "--pushes", 300 if quick else 10000)
+
+
+@row("random faults between Cove and its upstream: 0 wrong bodies, 0 wrong statuses")
+def faults(quick):
+    return script("faultstorm.py", "--sequences", 100 if quick else 10000)
 
 
 def endurance(proof, quick, *words):

@@ -28,6 +28,9 @@ def run(command, limit_s=600, **env):
     except subprocess.TimeoutExpired:
         os.killpg(done.pid, 9)
         return done.communicate()[0] + "\nnot done in time", 124
+    except BaseException:  # we end: what was started does as well
+        os.killpg(done.pid, 9)
+        raise
 
 
 def copy():
