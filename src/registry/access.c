@@ -49,7 +49,7 @@ static bool robot_may(const struct principal *p, const struct project_access *pr
         }
     }
     json_decref(root);
-    ctx_release(&scratch);
+    arena_release(&scratch.mem); /* and not what the thread knows: no memory is no refusal */
     return may && rbac_robot_pair(!project, res, act);
 }
 

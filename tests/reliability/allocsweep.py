@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 
 from harness import (PASSWORD, ROOT, Client, Gone, NotStarted, Postgres, Server, binary,
                      compiled, sha256)
@@ -90,17 +91,27 @@ class Walk(Story):
 
     def __init__(self, server, ledger, seed, up):
         super().__init__(server, ledger, seed)
-        self.up, self.number, self.wrong = up, 0, []
+        self.up, self.number, self.wrong, self.robot = up, 0, [], ""
 
     def setup(self):
         client = Client(self.server)
         for path, body in (("/api/v2.0/registries", {"name": "up", "type": "docker-registry",
                                                      "url": self.up.url}),
-                           ("/api/v2.0/projects", {"project_name": "hub", "registry_id": 1})):
+                           ("/api/v2.0/projects", {"project_name": "hub", "registry_id": 1}),
+                           ("/api/v2.0/projects", {"project_name": "own"})):
             status, _, text = client.request("POST", path, json.dumps(body),
                                              Content_Type="application/json")
             if status != 201:
                 raise SystemExit(f"{path}: {status} {text!r}")
+        access = [{"resource": "repository", "action": a} for a in ("pull", "list")]
+        status, _, text = client.request("POST", "/api/v2.0/robots", json.dumps(
+            {"name": "reader", "level": "project", "duration": -1, "permissions": [
+                {"kind": "project", "namespace": "own", "access": access}]}),
+            Content_Type="application/json")
+        if status != 201:
+            raise SystemExit(f"robots: {status} {text!r}")
+        made = json.loads(text)
+        self.robot = "Basic " + b64encode(f"{made['name']}:{made['secret']}".encode()).decode()
         client.close()
         for _ in range(KEEP + 2):
             self.one_push()
@@ -138,6 +149,13 @@ class Walk(Story):
                 self.read(client, "/v2/library/sweep/tags/list")
             except (ValueError, KeyError):
                 self.wrong.append(f"a token's answer is {body[:80]!r}")
+        client.close()
+
+    def as_robot(self):
+        """Its right is read from its row: memory has no say in that either."""
+        client = Client(self.server)
+        client.auth = self.robot
+        self.read(client, "/api/v2.0/projects/own/repositories?page_size=1")
         client.close()
 
     def read(self, client, path, digest=None):
@@ -209,9 +227,9 @@ class Walk(Story):
 
     @property
     def parts(self):
-        return {"sign-in": self.sign_in, "token": self.token, "push": self.one_push,
-                "pull": self.pull, "lists": self.lists, "proxy": self.proxy, "gc": self.gc,
-                "delete": self.one_delete}
+        return {"sign-in": self.sign_in, "token": self.token, "robot": self.as_robot,
+                "push": self.one_push, "pull": self.pull, "lists": self.lists,
+                "proxy": self.proxy, "gc": self.gc, "delete": self.one_delete}
 
     def tell(self, part):
         self.unhappy = []

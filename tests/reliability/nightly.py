@@ -68,7 +68,7 @@ def last_said(lines):
     return said[-1].split(": ", 1)[1] if said else lines[-1]
 
 
-def script(name, *words, limit_s=3600):
+def script(name, *words, limit_s=7200):
     return program([os.path.join(HERE, name), *(str(w) for w in words)], limit_s, last_said)
 
 
