@@ -68,6 +68,8 @@ bool console_wants(const struct call *r)
 {
     const struct http_request *http = r->http;
     bool reads = http->method == HTTP_GET || http->method == HTTP_HEAD;
+    if (under(http->path, S("/v2"))) /* most requests, and no file stands there */
+        return false;
     if (!assets[0].path || !reads || http->listener != LISTENER_MAIN)
         return false;
     return asset_at(http->path) ||

@@ -70,8 +70,8 @@ enum err registry_push_gate(struct call *r)
 
 bool registry_not_modified(struct call *r, struct str digest)
 {
-    return etag_listed(http_header(r->http, "If-None-Match"),
-                       str_fmt(&r->c->mem, "\"%.*s\"", STR(digest)));
+    struct str listed = http_header(r->http, "If-None-Match");
+    return listed.n && etag_listed(listed, str_fmt(&r->c->mem, "\"%.*s\"", STR(digest)));
 }
 
 void registry_digest_headers(struct call *r, struct str digest)

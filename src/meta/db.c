@@ -209,18 +209,18 @@ static enum err fill_texts(struct ctx *c, struct str text, struct strs *out)
     return E_OK;
 }
 
-static enum err fill_value(struct cursor *cur, int i, const struct field *f, void *at)
+static enum err fill_value(struct cursor *cur, const struct field *f, void *at)
 {
     const struct driver *d = cur->conn->db->driver;
     struct ctx *c = cur->c;
     switch (f->type) {
-    case F_BOOL: *(bool *)at = d->number(cur, i) != 0; break;
-    case F_I64: *(int64_t *)at = d->number(cur, i); break;
-    case F_TIME: *(struct timestamp *)at = (struct timestamp){d->number(cur, i)}; break;
-    case F_STR: *(struct str *)at = str_dup(&c->mem, d->bytes(cur, i)); break;
-    case F_JSON: ((struct raw_json *)at)->text = str_dup(&c->mem, d->bytes(cur, i)); break;
-    case F_STRS: return fill_texts(c, d->bytes(cur, i), at);
-    case F_I64S: fill_numbers(c, d->bytes(cur, i), at); break;
+    case F_BOOL: *(bool *)at = d->number(cur) != 0; break;
+    case F_I64: *(int64_t *)at = d->number(cur); break;
+    case F_TIME: *(struct timestamp *)at = (struct timestamp){d->number(cur)}; break;
+    case F_STR: *(struct str *)at = str_dup(&c->mem, d->bytes(cur)); break;
+    case F_JSON: ((struct raw_json *)at)->text = str_dup(&c->mem, d->bytes(cur)); break;
+    case F_STRS: return fill_texts(c, d->bytes(cur), at);
+    case F_I64S: fill_numbers(c, d->bytes(cur), at); break;
     case F_OBJECT:
     case F_REF:
     case F_LIST:
@@ -234,8 +234,8 @@ static enum err fill_row(struct cursor *cur, const struct field *fields, void *o
     TRY(map_columns(cur, fields));
     for (int i = 0; i < cur->stmt->columns; i++) {
         const struct field *f = cur->stmt->map[i];
-        if (f && !cur->conn->db->driver->is_null(cur, i))
-            TRY(fill_value(cur, i, f, (char *)out + f->off));
+        if (f && cur->conn->db->driver->at(cur, i))
+            TRY(fill_value(cur, f, (char *)out + f->off));
     }
     return E_OK;
 }
@@ -300,8 +300,7 @@ enum err sql_i64(struct ctx *c, const struct sql *s, const struct arg *args, siz
     bool row;
     TRY(start(c, s, args, n, &cur));
     TRY(next(&cur, &row));
-    *out =
-        row && !cur.conn->db->driver->is_null(&cur, 0) ? cur.conn->db->driver->number(&cur, 0) : 0;
+    *out = row && cur.conn->db->driver->at(&cur, 0) ? cur.conn->db->driver->number(&cur) : 0;
     return E_OK;
 }
 

@@ -33,6 +33,8 @@ struct cursor {
     bool passing; /* the statement is not kept */
     void *result;
     int row, rows;
+    int column; /* the driver's: where `at` went */
+    void *value;
     int64_t changed;
 };
 
@@ -56,9 +58,10 @@ struct driver {
     void (*finish)(struct cursor *cur);
     int (*columns)(const struct cursor *cur);
     const char *(*column)(const struct cursor *cur, int i);
-    bool (*is_null)(const struct cursor *cur, int i);
-    int64_t (*number)(const struct cursor *cur, int i);
-    struct str (*bytes)(const struct cursor *cur, int i); /* view until next or finish */
+    /* Goes to a column of the row; false when it is NULL. The other two read that column. */
+    bool (*at)(struct cursor *cur, int i);
+    int64_t (*number)(const struct cursor *cur);
+    struct str (*bytes)(const struct cursor *cur); /* view until next or finish */
     enum err (*script)(struct ctx *c, struct conn *conn, const char *text);
 };
 

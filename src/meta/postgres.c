@@ -232,13 +232,15 @@ static const char *pg_column(const struct cursor *cur, int i)
     return pq.fname(cur->result, i);
 }
 
-static bool pg_is_null(const struct cursor *cur, int i)
+static bool pg_at(struct cursor *cur, int i)
 {
-    return pq.getisnull(cur->result, cur->row, i);
+    cur->column = i;
+    return !pq.getisnull(cur->result, cur->row, i);
 }
 
-static int64_t pg_number(const struct cursor *cur, int i)
+static int64_t pg_number(const struct cursor *cur)
 {
+    int i = cur->column;
     const unsigned char *p = (const unsigned char *)pq.getvalue(cur->result, cur->row, i);
     int n = pq.getlength(cur->result, cur->row, i);
     uint64_t v = 0;
@@ -251,8 +253,9 @@ static int64_t pg_number(const struct cursor *cur, int i)
     return n == 2 ? (int16_t)(uint16_t)v : (int64_t)v;
 }
 
-static struct str pg_bytes(const struct cursor *cur, int i)
+static struct str pg_bytes(const struct cursor *cur)
 {
+    int i = cur->column;
     return (struct str){pq.getvalue(cur->result, cur->row, i),
                         (size_t)pq.getlength(cur->result, cur->row, i)};
 }
@@ -526,7 +529,7 @@ const struct driver driver_postgres = {
     .finish = pg_finish,
     .columns = pg_columns,
     .column = pg_column,
-    .is_null = pg_is_null,
+    .at = pg_at,
     .number = pg_number,
     .bytes = pg_bytes,
     .script = pg_script,

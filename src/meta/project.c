@@ -65,14 +65,15 @@ static const struct field access_fields[] = {
 
 #define X(name) ", p." #name " AS " #name
 #define COLUMNS                                                                                    \
-    "p.id AS project_id, p.name AS name, p.owner_id AS owner_id, (SELECT username FROM account "   \
-    "WHERE id = p.owner_id) AS owner_name, COALESCE(p.registry_id, 0) AS registry_id, "            \
+    "p.id AS project_id, p.name AS name, p.owner_id AS owner_id, COALESCE(p.registry_id, 0) AS "   \
+    "registry_id, "                                                                                \
     "p.is_public AS is_public, p.declared AS declared, p.storage_limit AS storage_limit, "         \
     "p.storage_used AS storage_used, p.creation_time AS creation_time, "                           \
     "p.update_time AS update_time" PROJECT_METADATA(X)
 #define COUNTED                                                                                    \
     COLUMNS                                                                                        \
-    ", (SELECT count(*) FROM repository r WHERE r.project_id = p.id) AS repo_count"
+    ", (SELECT username FROM account WHERE id = p.owner_id) AS owner_name, (SELECT count(*) FROM " \
+    "repository r WHERE r.project_id = p.id) AS repo_count"
 #define ENDPOINT                                                                                   \
     ", e.id AS e_id, e.name AS e_name, e.description AS e_description, e.type AS e_type, "         \
     "e.url AS e_url, e.insecure AS e_insecure, e.ca_certificate AS e_ca_certificate, "             \

@@ -27,7 +27,7 @@ struct project {
     int64_t project_id;
     struct str name;
     int64_t owner_id;
-    struct str owner_name;
+    struct str owner_name; /* as repo_count */
     int64_t registry_id; /* endpoint of a proxy project; 0 = ordinary */
     bool is_public;
     bool declared;                       /* from cove.yml */

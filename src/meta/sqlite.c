@@ -224,20 +224,23 @@ static const char *lite_column(const struct cursor *cur, int i)
     return sqlite3_column_name(cur->stmt->handle, i);
 }
 
-static bool lite_is_null(const struct cursor *cur, int i)
+/* The column is looked up once. Reading it by its value is sound because a connection is one
+   thread's at a time and has no mutex. */
+static bool lite_at(struct cursor *cur, int i)
 {
-    return sqlite3_column_type(cur->stmt->handle, i) == SQLITE_NULL;
+    cur->value = sqlite3_column_value(cur->stmt->handle, i);
+    return sqlite3_value_type(cur->value) != SQLITE_NULL;
 }
 
-static int64_t lite_number(const struct cursor *cur, int i)
+static int64_t lite_number(const struct cursor *cur)
 {
-    return sqlite3_column_int64(cur->stmt->handle, i);
+    return sqlite3_value_int64(cur->value);
 }
 
-static struct str lite_bytes(const struct cursor *cur, int i)
+static struct str lite_bytes(const struct cursor *cur)
 {
-    const char *p = sqlite3_column_blob(cur->stmt->handle, i);
-    int n = sqlite3_column_bytes(cur->stmt->handle, i);
+    const char *p = sqlite3_value_blob(cur->value);
+    int n = sqlite3_value_bytes(cur->value);
     return (struct str){p ? p : "", (size_t)n};
 }
 
@@ -745,7 +748,7 @@ const struct driver driver_sqlite = {
     .finish = lite_finish,
     .columns = lite_columns,
     .column = lite_column,
-    .is_null = lite_is_null,
+    .at = lite_at,
     .number = lite_number,
     .bytes = lite_bytes,
     .script = lite_script,

@@ -46,7 +46,7 @@ enum err http_query(struct ctx *c, const struct http_request *r, const char *nam
             return fail(c, E_BAD_REQUEST, "the query parameter %s does not decode", name);
         return E_OK;
     }
-    return fail(c, E_NOT_FOUND, "no query parameter %s", name);
+    return E_NOT_FOUND;
 }
 
 void reply_header(struct reply *p, struct str name, struct str value)

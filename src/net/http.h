@@ -48,7 +48,7 @@ struct str http_header(const struct http_request *r, const char *name);
 /* How many headers carry that name. */
 size_t http_header_count(const struct http_request *r, const char *name);
 /* First value of a query parameter, percent-decoded into c->mem. E_NOT_FOUND when absent,
-   E_BAD_REQUEST when it does not decode. */
+   which is no failure and has no words; E_BAD_REQUEST when it does not decode. */
 enum err http_query(struct ctx *c, const struct http_request *r, const char *name, struct str *out);
 
 /* Body bytes, at most cap; *n_out 0 = the end. Sends 100 Continue on first use when asked to.

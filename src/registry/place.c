@@ -31,7 +31,6 @@ struct place *place_copy(struct arena *a, const struct place *at)
     const struct project *from = &at->access->project;
     to->project = *from;
     to->project.name = copy(a, from->name);
-    to->project.owner_name = copy(a, from->owner_name);
 #define X(name) to->project.name = copy(a, from->name);
     PROJECT_METADATA(X)
 #undef X

@@ -20,6 +20,8 @@
 #include "rule/name.h"
 #include "rule/settings.h"
 
+#include <unistd.h>
+
 #define LEASE_REST_S INT64_C(3600) /* a lease is extended when more than this of it is gone */
 
 static bool is_proxy(const struct place *at)
@@ -162,15 +164,17 @@ static enum err wrong_size(struct ctx *c, const struct blob *blob, int64_t size)
                 (long long)blob->size);
 }
 
-/* A small one is read at once: one byte more than there should be tells its size too. What cannot
-   be read is not cut: the sender meets the same error and resets the connection. */
+/* A small one is read by one call: one byte more than there should be tells its size too. What
+   cannot be read is not cut: the sender meets the same error and resets the connection. */
 static enum err read_object(struct ctx *c, const struct blob *blob, struct pulled_blob *out)
 {
     CLEANUP(fd_done) int fd = -1;
     TRY(store_read(c, blob->phys_key, &fd, NULL));
     size_t n = (size_t)blob->size;
     char *bytes = arena_raw(&c->mem, n + 1);
-    int64_t got = fd_pread_all(fd, bytes, n + 1, 0);
+    int64_t got = pread(fd, bytes, n + 1, 0);
+    if (got < blob->size) /* interrupted, cut or broken */
+        got = fd_pread_all(fd, bytes, n + 1, 0);
     if (got < 0)
         out->body = (struct body){.kind = BODY_FILE, .fd = fd_take(&fd), .end = blob->size};
     else if (got != blob->size)
