@@ -26,6 +26,22 @@ static int parse(struct str bytes, struct head *h)
     return head_parse(str_sub(bytes, 0, len), h, &error) ? 0 : error.status;
 }
 
+/* Values are looked at by words: each character at each place of one, and in the rest behind. */
+static void test_each_character_at_each_place(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 19; at++)
+        for (int ch = 0; ch < 256; ch++) {
+            char text[] = LINE HOST "X: 1234567890123456789\r\n\r\n";
+            struct head h;
+            text[sizeof(LINE HOST) - 1 + 3 + at] = (char)ch;
+            bool bad = (ch < 32 && ch != '\t') || ch == 127;
+            int status = parse((struct str){text, sizeof text - 1}, &h);
+            if (status != (bad ? 400 : 0))
+                fail_msg("character %d at %zu: %d", ch, at, status);
+        }
+}
+
 static void test_taken(void **state)
 {
     (void)state;
@@ -230,9 +246,9 @@ static void test_target(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_taken),   cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_growing), cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_target),
+        cmocka_unit_test(test_taken),   cmocka_unit_test(test_each_character_at_each_place),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_growing),
+        cmocka_unit_test(test_sizes),   cmocka_unit_test(test_target),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
