@@ -161,18 +161,35 @@ static enum fresh_heard heard_of_get(struct question *q)
     return HEARD_NEW;
 }
 
+/* Under its tag and the digest that upstream knows it by, which need not be a sha256. */
+static enum err store_as(struct question *q, const struct oci_manifest *m, struct str tag)
+{
+    struct ctx *c = &q->c;
+    const struct place *at = q->want.at;
+    struct pushed_manifest pushed;
+    struct manifest_row row = {0};
+    bool plain = str_starts(m->digest, S("sha256:"));
+    struct str ref = tag.n && plain ? tag : m->digest;
+    TRY(push_manifest(c, at, ORIGIN_PROXY, ref, m->media_type, m->payload, &pushed));
+    if (plain || !tag.n)
+        return E_OK;
+    CLEANUP(tx_end) struct tx tx = {0};
+    TRY(tx_read(c, &tx));
+    TRY(manifest_by_digest(c, at->access->project.project_id, at->repository, m->digest, &row));
+    tx_end(&tx);
+    return keep_tag(c, &row, tag, false);
+}
+
 /* Stores what came. The client is served either way. */
 static void store(struct question *q)
 {
     const struct ask_want *w = &q->want;
     const struct oci_manifest *m = &q->answer.manifest;
-    struct pushed_manifest pushed;
     if (read_only())
         return;
-    struct str ref = w->tag.n ? w->tag : m->digest;
-    if (w->kind == ASK_HEAD)
-        ref = w->ref;
-    if (push_manifest(&q->c, w->at, ORIGIN_PROXY, ref, m->media_type, m->payload, &pushed) == E_OK)
+    /* A HEAD by digest names no tag. */
+    struct str tag = w->kind != ASK_HEAD ? w->tag : str_find(w->ref, ':') < 0 ? w->ref : NO_STR;
+    if (store_as(q, m, tag) == E_OK)
         return;
     metric_add(M_cache_write_errors, 1);
     log_warn("proxy", "manifest %.*s of %.*s is passed on without being stored: %s", STR(m->digest),

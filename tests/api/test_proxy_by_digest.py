@@ -1,7 +1,9 @@
 """Clients that ask HEAD by tag and then GET by digest (docker, containerd) leave the tag in the
 cache as well, after one pull."""
+import hashlib
+
 from proxied import Puller, proxy_of
-from upstream import Upstream
+from upstream import OCI_MANIFEST, Upstream
 
 
 def as_docker_does(puller, repo, tag):
@@ -46,3 +48,19 @@ def test_the_tag_of_another_repository(start):
         assert puller.image("team/twin", image.digest).body == image.payload
         up.down()
         assert puller.manifest("team/twin", "1").status >= 500
+
+
+def test_a_tag_that_upstream_knows_by_sha512(start):
+    with Upstream() as up:
+        cove = start(proxy_of(up))
+        payload = up.add_image("team/app", None, [b"layer" * 1000]).payload
+        digest = "sha512:" + hashlib.sha512(payload).hexdigest()
+        up.repo("team/app")["manifests"][digest] = (payload, OCI_MANIFEST)
+        up.move_tag("team/app", "1", digest)
+        puller = Puller(cove)
+        for _ in range(3):
+            assert puller.manifest("team/app", "1").headers["Docker-Content-Digest"] == digest
+        assert up.count("GET", "/manifests/") == 1, "unchanged, so a HEAD is enough"
+        up.down()
+        reply = puller.manifest("team/app", "1")
+        assert reply.body == payload and reply.headers["Docker-Content-Digest"] == digest
