@@ -100,8 +100,8 @@ void flights_under_way(struct flights *fs, struct arena *a, struct strs *digests
         struct flight *f = e->value;
         digests->items[digests->count++] = str_dup(a, digest_str(&f->digest));
         pthread_mutex_lock(&f->lock);
-        if (f->file && f->file_end == INT64_MAX && f->total > f->have)
-            *to_come += f->total - f->have;
+        if (f->file && f->file_end == INT64_MAX && f->awaited > f->have)
+            *to_come += f->awaited - f->have;
         pthread_mutex_unlock(&f->lock);
     }
     pthread_mutex_unlock(&fs->lock);
@@ -224,6 +224,7 @@ static struct flight *flight_new(struct flights *fs, const struct flight_want *w
     f->fs = fs;
     f->digest = *w->digest;
     f->total = w->size;
+    f->awaited = -1;
     f->limit = w->limit;
     f->file_end = INT64_MAX;
     f->stored.fd = -1;

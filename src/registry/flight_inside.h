@@ -59,6 +59,7 @@ struct flight {
     bool open;   /* some bytes were released */
     int pending; /* joined, no reader yet: they hold the ring's start */
     int64_t have, total, announced, announced_ms;
+    int64_t awaited; /* bytes that have room on the disk; -1 = not yet asked for */
     int64_t begun_ms, rate, rated, rated_ms; /* rate: bytes a second, since rated_ms */
     struct reader *readers;
     enum err err; /* of FAILED */

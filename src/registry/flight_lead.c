@@ -197,25 +197,36 @@ static enum err go_without_file(struct ctx *c, struct flight *f)
     return use_ring(c, f);
 }
 
-/* Is there room for a blob of this size, in its cache and on the disk? */
-static bool has_room(struct ctx *c, struct flight *f)
+/* Does the blob fit into its project's cache? An eviction under way is waited for: the cap is
+   exceeded by what is in flight and no more. */
+static bool fits_cache(struct ctx *c, struct flight *f)
 {
-    int64_t limit = f->places[0]->access->project.storage_limit;
-    bool fits = true;
-    if (limit >= 0 && f->total > limit) {
+    const struct project *p = &f->places[0]->access->project;
+    if (p->storage_limit >= 0 && f->total > p->storage_limit) {
         (void)fail(c, E_NO_SPACE, "it is larger than the project's whole cache");
         return false;
     }
-    /* An eviction under way is waited for: the cap is exceeded by what is in flight and no more. */
-    if (limit >= 0 && evict_project(c, f->places[0]->access->project.project_id) != E_OK)
+    if (p->storage_limit >= 0 && evict_project(c, p->project_id) != E_OK)
         log_warn("flight", "the cache stays over its limit: %s", c->msg);
-    if (evict_make_room(c, i64_max(0, f->total), &fits) != E_OK) {
+    return true;
+}
+
+/* Makes room on the disk for what upstream is about to send, which is asked for once: a size that
+   only the manifest tells would let a small blob drive out everything else. */
+static enum err take_room(struct ctx *c, struct flight *f, int64_t size)
+{
+    bool fits = true;
+    if (f->file_end != INT64_MAX || f->awaited >= 0)
+        return E_OK;
+    if (evict_make_room(c, i64_max(0, size - f->have), &fits) != E_OK) /* the writes will tell */
         log_warn("flight", "no room is made for %s: %s", f->digest.text, c->msg);
-        return true; /* the writes will tell */
-    }
-    if (!fits)
-        (void)fail(c, E_NO_SPACE, "no room in the store");
-    return fits;
+    pthread_mutex_lock(&f->lock);
+    f->awaited = fits ? i64_max(0, size) : 0;
+    pthread_mutex_unlock(&f->lock);
+    if (fits)
+        return E_OK;
+    (void)fail(c, E_NO_SPACE, "no room in the store");
+    return go_without_file(c, f);
 }
 
 static enum err open_file(struct ctx *c, struct flight *f)
@@ -229,7 +240,7 @@ static enum err open_file(struct ctx *c, struct flight *f)
         return fail(c, E_UNAVAILABLE, "out of memory");
     if (read_only())
         return use_ring(c, f);
-    if (!has_room(c, f))
+    if (!fits_cache(c, f))
         return go_without_file(c, f);
     if (store_key(c, &key) != E_OK || store_create(c, key, &file) != E_OK)
         return go_without_file(c, f);
@@ -375,7 +386,10 @@ static enum err on_head(void *arg, int status, const struct header *headers, siz
             said = length;
     if (said >= 0 && status == 200)
         learn_size(f, said);
-    s->odd_length = said < 0 || said != f->total - (status == 200 ? 0 : f->have);
+    int64_t before = status == 200 ? 0 : f->have;
+    s->odd_length = said < 0 || said != f->total - before;
+    bool less = said >= 0 && said < f->total - before;
+    TRY(take_room(s->c, f, less ? before + said : f->total));
     advance(f, 0);
     return E_OK;
 }

@@ -2,6 +2,8 @@
 recently pulled first, what is shared, pinned or being read stays, and no pull is ever refused."""
 import errno
 import fcntl
+import http.client
+import json
 import os
 import random
 import shutil
@@ -14,7 +16,7 @@ import pytest
 
 from conftest import binary
 from proxied import Herd, Puller, eventually, proxy_of, set_metadata
-from upstream import Upstream, digest_of
+from upstream import OCI_MANIFEST, Upstream, digest_of
 
 MIB = 1 << 20
 
@@ -427,6 +429,27 @@ def test_room_is_made_before_a_fetch(up, cove, disk):
         settled(cove)
     assert cove.metrics()["cove_cache_write_errors_total"] == 0
     assert cached_tags(cove, "team/app") == ["10", "11", "8", "9"]
+
+
+@as_root
+def test_a_size_that_is_only_said_drives_nothing_out(up, cove, disk):
+    disk("tmpfs", 64, False)
+    puller = Puller(cove)
+    for i in range(4):
+        up.add_image("team/app", str(i), [noise(i, 10)])
+        puller.image("team/app", str(i))
+        settled(cove)
+    small = noise(9, 0.1)
+    named = json.loads(up.add_image("mallory/app", "1", [small]).payload)
+    named["layers"][0]["size"] = 30 * MIB
+    up.put_manifest("mallory/app", "1", json.dumps(named).encode(), OCI_MANIFEST)
+    assert puller.manifest("mallory/app", "1").status == 200
+    try:
+        assert puller.blob("mallory/app", digest_of(small)).status == 502
+    except (OSError, http.client.HTTPException):
+        pass  # cut, when its head had gone out
+    settled(cove)
+    assert cached_tags(cove, "team/app") == ["0", "1", "2", "3"]
 
 
 @as_root
