@@ -1,6 +1,6 @@
 // Every page: its address, the names of what stands in it, its file in pages/, and the calls it begins
 // with, which start.ts sends while the program is still on its way. First match wins.
-import { artifactList, artifactPath, cove, harbor, listPage, projectList, repositoryList, tagList, repoPath } from './lib/paths'
+import { artifactList, artifactPath, listPage, movesPath, projectList, projectPath, projectSummary, repoPath, repositoryList, settings, storage, summaryOf, tagList } from './lib/paths'
 
 export interface Route {
   at: RegExp
@@ -9,23 +9,21 @@ export interface Route {
   asks?: (p: string[], q: URLSearchParams) => string[]
 }
 
-const project = (p: string) => `${harbor}/projects/${encodeURIComponent(p)}`
-
 export const routes: Route[] = [
-  { at: /^\/$/, names: [], page: 'Cache', asks: (_, q) => [`${cove}/cache/summary?range=${q.get('range') || '24h'}`] },
+  { at: /^\/$/, names: [], page: 'Cache', asks: (_, q) => [summaryOf(q.get('range') ?? '')] },
   { at: /^\/projects$/, names: [], page: 'Projects', asks: (_, q) => [listPage(projectList(q))] },
   { at: /^\/new$/, names: [], page: 'NewProxy' },
   {
     at: /^\/projects\/([^/]+)$/,
     names: ['project'],
     page: 'Project',
-    asks: ([p], q) => [project(p!), project(p!) + '/summary', ...(q.get('tab') ? [] : [listPage(repositoryList(p!, q))])],
+    asks: ([p], q) => [projectPath(p!), projectSummary(p!), ...(q.get('tab') ? [] : [listPage(repositoryList(p!, q))])],
   },
   {
     at: /^\/projects\/([^/]+)\/repositories\/(.+)\/artifacts\/(sha\d+:[0-9a-f]+)$/,
     names: ['project', 'repo', 'digest'],
     page: 'Artifact',
-    asks: ([p, r, d]) => [artifactPath(p!, r!, `artifacts/${d}`), artifactPath(p!, r!, 'moves?page_size=100')],
+    asks: ([p, r, d]) => [artifactPath(p!, r!, `artifacts/${d}`), movesPath(p!, r!)],
   },
   {
     at: /^\/projects\/([^/]+)\/repositories\/(.+)$/,
@@ -34,9 +32,9 @@ export const routes: Route[] = [
     asks: ([p, r], q) => [repoPath(p!, r!), ...(q.get('a') ? [] : [listPage((q.get('view') === 'tags' ? tagList : artifactList)(p!, r!, q))])],
   },
   { at: /^\/upstreams$/, names: [], page: 'Upstreams' },
-  { at: /^\/storage$/, names: [], page: 'Storage', asks: () => [`${cove}/storage`] },
+  { at: /^\/storage$/, names: [], page: 'Storage', asks: () => [storage] },
   { at: /^\/jobs$/, names: [], page: 'Jobs' },
-  { at: /^\/settings$/, names: [], page: 'Settings', asks: () => [`${cove}/settings`] },
+  { at: /^\/settings$/, names: [], page: 'Settings', asks: () => [settings] },
   { at: /^\/profile$/, names: [], page: 'Profile' },
   { at: /^\/connect$/, names: [], page: 'Connect' },
 ]

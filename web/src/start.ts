@@ -1,7 +1,7 @@
 // Runs before anything is drawn, so that nothing flashes: the theme. Then what the page will need, all at
 // once instead of one after the other: its files, who is signed in, and, where somebody was the last
 // time, its first calls. lib/api.ts takes the answers. A file of its own: it imports nothing of the program.
-import { harbor, rightsPath } from './lib/paths'
+import { me, rightsPath } from './lib/paths'
 import { routeOf } from './routes'
 
 declare const FILES: Record<string, string[]> // of a page, beyond those in index.html: by vite.config.js
@@ -27,7 +27,7 @@ function ask(path: string) {
   replies[path] = answer(path)
   replies[path].catch(() => {})
 }
-ask(`${harbor}/users/current`)
+ask(me)
 if (kept.known) ask(rightsPath(0))
 
 let found: ReturnType<typeof routeOf>

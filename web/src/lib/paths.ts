@@ -5,6 +5,14 @@ export const cove = '/api/cove/v1'
 const name = encodeURIComponent
 export const repoPath = (project: string, repo: string) => `${harbor}/projects/${name(project)}/repositories/${name(name(repo))}`
 export const artifactPath = (project: string, repo: string, rest: string) => `${cove}/projects/${name(project)}/repositories/${name(name(repo))}/${rest}`
+// What pages begin with: they ask for it, and start.ts before them (routes.ts).
+export const me = `${harbor}/users/current`
+export const summaryOf = (range: string) => `${cove}/cache/summary?range=${range || '24h'}`
+export const projectPath = (project: string) => `${harbor}/projects/${name(project)}`
+export const projectSummary = (project: string) => projectPath(project) + '/summary'
+export const movesPath = (project: string, repo: string) => artifactPath(project, repo, 'moves?page_size=100')
+export const storage = `${cove}/storage`
+export const settings = `${cove}/settings`
 export const byDigest = (start: string) => `${cove}/artifacts?digest=${name(start)}`
 // What the caller may in a project; 0: in the system.
 export const rightsPath = (project: number) => `${harbor}/users/current/permissions?scope=${project ? `/project/${project}` : '/system'}&relative=true`

@@ -1,6 +1,6 @@
-import { Failure, call, get, harbor, login, whenExpired } from './api'
+import { Failure, call, get, login, whenExpired } from './api'
 import { whenBack } from './reach.svelte'
-import { rightsPath } from './paths'
+import { me, rightsPath } from './paths'
 import type { User } from './types'
 
 export const session = $state<{ user: User | null; system: ReadonlySet<string>; known: boolean; expired: boolean; error: Failure | null }>({
@@ -39,7 +39,7 @@ export async function whoAmI() {
   session.error = null
   const early = noted() ? rightsIn(0) : undefined // of nobody there is nothing to ask
   try {
-    const { data } = await get<User>(harbor + '/users/current', { quiet: true })
+    const { data } = await get<User>(me, { quiet: true })
     if (session.user?.user_id !== data.user_id) forget() // another person sees nothing of the one before
     session.system = await (early ?? rightsIn(0))
     session.user = data
