@@ -225,6 +225,8 @@ static enum err queue(struct call *r, struct str lock_key, struct raw_json param
         .kind = S("bulk"),
         .lock_key = lock_key,
         .actor = r->c->actor,
+        .by_id = r->principal.id,
+        .by_robot = r->principal.kind == PRINCIPAL_ROBOT,
         .project_id = r->access.project.project_id, /* 0: of many */
         .repository = r->place.repository,
         .params = params,
@@ -336,7 +338,9 @@ static enum err bulk_projects(struct call *r, enum bulk_action action)
     }
     if (req->dry_run)
         return reply_projects_preview(r, action, &plan);
-    struct str lock = str_fmt(&c->mem, "bulk:by:%.*s", STR(c->actor)); /* one of each who asks */
+    struct str lock =
+        str_fmt(&c->mem, "bulk:by:%s:%" PRId64, /* one of each who asks */
+                r->principal.kind == PRINCIPAL_ROBOT ? "robot" : "user", r->principal.id);
     return queue(r, lock, params_of(r, action, &names, &change));
 }
 

@@ -273,13 +273,25 @@ static enum err read_list_query(struct call *r)
     return sort.n ? query_parse_sort(r->c, sort, &r->query) : E_OK;
 }
 
+static bool is_dry_run(const struct call *r)
+{
+    const struct field *f = r->route->body.fields;
+    while (f->name && !str_eq(str_of(f->name), S("dry_run")))
+        f++;
+    assert(f->type == F_BOOL);
+    return *(const bool *)((const char *)r->body + f->off);
+}
+
 /* Read-only mode refuses what could change something, in Harbor's words and with its status, after
-   whoever has no right to it has heard that. */
+   whoever has no right to it has heard that; what may be a preview, when its body is read. */
 static enum err refuse_change(struct call *r)
 {
     enum http_method m = r->http->method;
-    if (!read_only() || (r->route->flags & ROUTE_ANYTIME) || m == HTTP_GET || m == HTTP_HEAD ||
+    unsigned flags = r->route->flags;
+    if (!read_only() || (flags & ROUTE_ANYTIME) || m == HTTP_GET || m == HTTP_HEAD ||
         m == HTTP_OPTIONS)
+        return E_OK;
+    if ((flags & ROUTE_PREVIEW) && (!r->body || is_dry_run(r)))
         return E_OK;
     return fail(r->c, E_DENIED, READ_ONLY_TEXT);
 }
@@ -316,6 +328,8 @@ static enum err handle(struct call *r)
         tx_end(&r->tx);
     TRY(read_list_query(r));
     TRY(read_body(r));
+    if (r->route->flags & ROUTE_PREVIEW)
+        TRY(refuse_change(r));
     TRY(authorize_body(r));
     if (!r->route->run)
         return fail(r->c, E_NOT_IMPLEMENTED, "%s comes with a later release", r->route->operation);

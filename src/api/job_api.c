@@ -60,7 +60,10 @@ enum err job_of_path(struct call *r, int64_t *project_id)
 {
     struct job job;
     TRY(find_job(r, &job));
-    bool own = str_eq(job.actor, r->c->actor) && !str_eq(job.actor, S("housekeeper"));
+    const struct principal *p = &r->principal;
+    bool robot = p->kind == PRINCIPAL_ROBOT; /* a name may have been somebody else's: ids are not */
+    bool own = (robot || p->kind == PRINCIPAL_USER) && job.by_id && job.by_id == p->id &&
+               job.by_robot == robot;
     *project_id = own ? FOUND_OWN : job.project_id;
     return E_OK;
 }

@@ -145,9 +145,10 @@ struct route {
 /* The read transaction in which the dispatcher authenticated stays open (c->tx) for the handler,
    until it ends it or replies. Without the flag c->tx is NULL when the handler starts. */
 #define ROUTE_READ 8U
-#define ROUTE_CSRF 16U    /* needs the CSRF header even without a session (POST /c/login) */
-#define ROUTE_ANYTIME 64U /* in read-only mode too: it changes nothing, or must be possible */
-#define ROUTE_SIGN_UP 32U /* nobody may call it too, where self_registration is on */
+#define ROUTE_CSRF 16U     /* needs the CSRF header even without a session (POST /c/login) */
+#define ROUTE_ANYTIME 64U  /* in read-only mode too: it changes nothing, or must be possible */
+#define ROUTE_PREVIEW 128U /* with "dry_run": true in its body it changes nothing: then, too */
+#define ROUTE_SIGN_UP 32U  /* nobody may call it too, where self_registration is on */
 #define LATER NULL
 
 /* The arrays; each ends with a row without a path. Paths are relative to /v2, /api/v2.0,

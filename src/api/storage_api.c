@@ -71,6 +71,8 @@ enum err start_gc(struct call *r)
     struct job job = {.kind = S("gc"),
                       .lock_key = S("gc"),
                       .actor = c->actor,
+                      .by_id = r->principal.id,
+                      .by_robot = r->principal.kind == PRINCIPAL_ROBOT,
                       .params = {str_dup(&c->mem, buf_view(&b))}};
     TRY(job_queue(c, &job));
     return reply_job(r, &job);

@@ -24,7 +24,8 @@ const struct field job_fields[] = {
     FIELD(struct job, failed, 0, 0),   FIELD(struct job, result, 0, 0),
     FIELD(struct job, message, 0, 0),  FIELD(struct job, stop, 0, 0),
     FIELD(struct job, created, 0, 0),  FIELD(struct job, started, 0, 0),
-    FIELD(struct job, ended, 0, 0),    FIELDS_END,
+    FIELD(struct job, ended, 0, 0),    FIELD(struct job, by_id, 0, 0),
+    FIELD(struct job, by_robot, 0, 0), FIELDS_END,
 };
 
 /* What was asked for may be long (ten thousand names): only who does it reads all of it. */
@@ -35,13 +36,14 @@ const struct field job_fields[] = {
     "j.repository AS repository, j.actor AS actor, " params " AS params, j.lock_key AS lock_key, " \
     "j.done AS done, j.total AS total, j.failed_count AS failed_count, j.failed AS failed, "       \
     "j.result AS result, j.message AS message, j.stop AS stop, j.created AS created, "             \
-    "j.started AS started, j.ended AS ended FROM job j "
+    "j.started AS started, j.ended AS ended, j.by_id AS by_id, j.by_robot AS by_robot FROM job j "
 #define COLUMNS COLUMNS_WITH(PARAMS_SHOWN)
 #define LIVE "j.state IN ('queued', 'running')"
 
 STATEMENT insert =
-    SQL("INSERT INTO job(kind, state, project_id, repository, actor, params, lock_key, created) "
-        "VALUES($1, 'queued', $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id");
+    SQL("INSERT INTO job(kind, state, project_id, repository, actor, params, lock_key, created, "
+        "by_id, by_robot) VALUES($1, 'queued', $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO "
+        "NOTHING RETURNING id");
 STATEMENT insert_running =
     SQL("INSERT INTO job(kind, state, project_id, actor, params, lock_key, created, started, node, "
         "lease_until) VALUES($1, 'running', $2, $3, $4, $5, $6, $6, $7, $8) ON CONFLICT DO NOTHING "
@@ -109,7 +111,7 @@ enum err job_queue(struct ctx *c, struct job *job)
     TRY(sql_i64(c, &insert,
                 ARGS(A_S(job->kind), A_I(job->project_id), A_S(text(job->repository)),
                      A_S(text(job->actor)), A_S(json(job->params, "{}")), A_S(text(job->lock_key)),
-                     A_T(c->tx->now)),
+                     A_T(c->tx->now), A_I(job->by_id), A_B(job->by_robot)),
                 &id));
     if (!id)
         return taken(c, job);

@@ -18,10 +18,12 @@ struct job {
     int64_t id;
     struct str kind; /* a row of job_kinds (jobs/worker.c): "gc", "scrub", ... */
     struct str state;
-    int64_t project_id;     /* 0 = the system's */
-    struct str project;     /* its name; out only, empty when it is gone */
-    struct str repository;  /* empty = none */
-    struct str actor;       /* who asked for it */
+    int64_t project_id;    /* 0 = the system's */
+    struct str project;    /* its name; out only, empty when it is gone */
+    struct str repository; /* empty = none */
+    struct str actor;      /* who asked for it */
+    int64_t by_id;         /* of that user or robot; 0 = neither, or not known */
+    bool by_robot;
     struct raw_json params; /* an object, as the kind reads it; shown as {} when it is long */
     struct str lock_key;    /* not empty: one at a time that is queued or running */
     int64_t done, total;    /* of what the kind counts; total 0 = not known */
@@ -35,9 +37,9 @@ struct job {
 extern const struct field job_fields[]; /* of rows */
 
 /* Queues one, in a transaction of its own, and wakes this process's worker: kind, project_id,
-   repository, actor, params, lock_key are read; then *job is the row as it was queued, however soon
-   somebody takes it. E_CONFLICT: another one with this lock_key is queued or running (c->msg says
-   which). */
+   repository, actor, by_id, by_robot, params, lock_key are read; then *job is the row as it was
+   queued, however soon somebody takes it. E_CONFLICT: another one with this lock_key is queued or
+   running (c->msg says which). */
 enum err job_queue(struct ctx *c, struct job *job);
 /* The same for one that its caller runs itself, from now on: a command's. It writes its progress,
    at least every JOB_LEASE_S, and its end. */

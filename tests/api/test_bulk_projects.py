@@ -2,7 +2,7 @@
 every project, at the start and again when its turn comes."""
 import json
 
-from harbor import admin, nobody, server, unique  # noqa: F401
+from harbor import PASSWORD, Api, admin, nobody, server, unique  # noqa: F401
 from proxied import eventually
 from upstream import Upstream
 
@@ -110,6 +110,43 @@ def test_a_right_that_is_taken_ends_the_job(admin, server):
     # Either the plan was already made and the step is refused, or the plan did not see it any more.
     assert job["state"] == "done" and names(admin, stem) == {last}, job
     assert admin.delete(f"/users/{user.user_id}").status == 200
+
+
+def test_a_job_is_its_askers_not_their_names(admin):
+    """Who gets the name of somebody who is gone does not get their jobs; robots neither."""
+    name, stem = unique("again"), unique("theirs")
+    project, _ = admin.new_project(stem)
+    permissions = [{"kind": "project", "namespace": project, "access": [
+        {"resource": "project", "action": a} for a in ("read", "update")]}]
+
+    def user():
+        assert admin.post("/users", {"username": name, "password": PASSWORD, "realname": name,
+                                     "email": f"{name}@example.com", "comment": ""}).status == 201
+        return admin.as_(name)
+
+    def robot():
+        made = admin.post("/robots", {"name": name, "level": "system", "duration": -1,
+                                      "permissions": permissions}).json()
+        return Api(admin.url, made["name"], made["secret"])
+
+    def leave_user():
+        found = admin.get(f"/users/search?username={name}").json()[0]
+        assert admin.delete(f"/users/{found['user_id']}").status == 200
+
+    def leave_robot():
+        found = next(r for r in admin.get("/robots?page_size=100").json() if r["name"].endswith(name))
+        assert admin.delete(f"/robots/{found['id']}").status == 200
+
+    for come, leave in ((user, leave_user), (robot, leave_robot)):
+        first = come()
+        job = json.loads(bulk(first, "visibility", projects=[project], public=True).body)["id"]
+        path = f"/jobs/{job}"
+        eventually(lambda: first.get(path, base=OWN).json()["ended"], 20)
+        leave()
+        second = come()
+        assert second.get(path, base=OWN).status == 403
+        assert second.post(path + "/stop", base=OWN).status == 403
+        assert admin.get(path, base=OWN).json()["by"].endswith(name)
 
 
 def test_what_is_declared_or_exposes_a_credential_stays(admin):

@@ -51,6 +51,18 @@ def test_changes_are_refused_and_pulls_go_on(start):
         refused(admin.post(COVE + "/projects/library/repositories/app/bulk/delete",
                            json={"digests": [digest]}))
         refused(admin.post(COVE + "/storage/gc", json={}))
+        # a preview writes nothing: what would happen is told, of all that is done to many
+        for path, what in ((COVE + "/projects/library/repositories/app/bulk/delete", {"digests": [digest]}),
+                           (COVE + "/projects/library/repositories/app/bulk/untag", {"tags": ["1"]}),
+                           (COVE + "/projects/library/bulk/delete", {"repositories": ["app"]}),
+                           (COVE + "/bulk/delete", {"projects": ["library"], "contents": True}),
+                           (COVE + "/bulk/visibility", {"projects": ["library"], "public": False}),
+                           (COVE + "/bulk/quota", {"projects": ["library"], "storage_limit": -1})):
+            plan = admin.post(path, json={**what, "dry_run": True})
+            assert plan.status == 200 and plan.json()["going"] == 1, (path, plan)
+            refused(admin.post(path, json={**what, "dry_run": False}))
+            assert server.anonymous.post(path, json={**what, "dry_run": True}).status == 401
+        assert admin.get(COVE + "/jobs").json() == []
         # whoever has no right hears of that first
         assert server.anonymous.post("/v2/library/app/blobs/uploads/").status == 401
         assert server.anonymous.post(API + "/projects", json={"project_name": "new"}).status == 401
