@@ -41,9 +41,11 @@ STATEMENT holders_of =
 STATEMENT lock_blobs =
     SQL2("SELECT b.id FROM blob b WHERE b.id IN " IDS_LITE("$1") " ORDER BY b.id",
          "SELECT b.id FROM blob b WHERE b.id IN " IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
+/* From the repository to the blob, also where SQLite has no statistics (CROSS JOIN is its order): a
+   base layer that thousands of repositories have would be looked through for each of them. */
 #define UNNEEDED                                                                                   \
-    " AND NOT EXISTS(SELECT 1 FROM artifact_blob x JOIN artifact a ON a.id = x.artifact_id WHERE " \
-    "x.blob_id = repo_blob.blob_id AND a.repository_id = repo_blob.repository_id) "
+    " AND NOT EXISTS(SELECT 1 FROM artifact a CROSS JOIN artifact_blob x WHERE a.repository_id = " \
+    "repo_blob.repository_id AND x.artifact_id = a.id AND x.blob_id = repo_blob.blob_id) "
 /* What has no bytes yet weighs nothing. */
 #define GIVEN_BACK                                                                                 \
     "RETURNING blob_id AS blob_id, (SELECT r.project_id FROM repository r WHERE r.id = "           \
