@@ -45,16 +45,25 @@ def used(cove, project="hub"):
     return cove.admin.get(f"/api/v2.0/projects/{project}/summary").json()["quota"]["used"]["storage"]
 
 
-def on_disk(cove):
-    """Bytes of objects in the store."""
-    total = 0
+def objects(cove):
+    """The store's objects and their sizes, as a walk meets them."""
+    found = {}
     for root, _, files in os.walk(os.path.join(cove.data, "data")):
         for f in files:
             try:
-                total += os.path.getsize(os.path.join(root, f))
+                found[os.path.join(root, f)] = os.path.getsize(os.path.join(root, f))
             except FileNotFoundError:
                 pass  # it is being evicted
-    return total
+    return found
+
+
+def on_disk(cove):
+    """Bytes of objects in the store at one moment: between two walks that met the same ones. A single walk
+    counts one that goes and the one that comes for it."""
+    seen = objects(cove)
+    while (again := objects(cove)).keys() != seen.keys():
+        seen = again
+    return sum(seen.values())
 
 
 def settled(cove):

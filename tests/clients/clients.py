@@ -19,7 +19,7 @@ def client(cls):
     return cls
 
 
-def sh(command, env=None, typed="", timeout=60):
+def sh(command, env=None, typed="", timeout=180):
     """Runs a command; its output, or an exception that holds it."""
     done = subprocess.run([str(c) for c in command], env={**os.environ, **(env or {})}, input=typed,
                           capture_output=True, text=True, timeout=timeout)

@@ -56,7 +56,7 @@ class Process:
                                             stdout=out, stderr=subprocess.STDOUT, cwd=cwd or folder,
                                             stdin=subprocess.DEVNULL)
 
-    def wait_until(self, ready, seconds=30):
+    def wait_until(self, ready, seconds=90):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
