@@ -49,7 +49,10 @@ function first(path: string): Promise<Answer> | undefined {
   return reply
 }
 
+let asked = 0 // calls so far
+let told = 0 // the latest of those that were answered
 async function send(path: string, init: RequestInit): Promise<Answer> {
+  const mine = ++asked
   let reply: Answer
   try {
     reply = await ((init.method === 'GET' && first(path)) || fetch(path, { credentials: 'same-origin', redirect: 'error', ...init }))
@@ -59,7 +62,8 @@ async function send(path: string, init: RequestInit): Promise<Answer> {
     throw new Failure(0, 'OFFLINE', t('error.offline'), '')
   }
   reached()
-  mode.readOnly = reply.headers.get('X-Cove-Read-Only') !== null
+  // An answer that was overtaken says what was, not what is.
+  if (mine > told) [told, mode.readOnly] = [mine, reply.headers.get('X-Cove-Read-Only') !== null]
   csrf = reply.headers.get('X-Harbor-CSRF-Token') ?? csrf
   return reply
 }

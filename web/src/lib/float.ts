@@ -8,4 +8,12 @@ export function place(box: HTMLElement, opener: HTMLElement, end = false) {
   const left = end ? at.right - w : at.left
   box.style.left = `${Math.max(8, Math.min(left, innerWidth - w - 8))}px`
   box.style.top = `${below ? at.bottom + gap : at.top - gap - h}px`
+  placed.set(box, [opener, at.left, at.top])
+}
+const placed = new WeakMap<HTMLElement, [HTMLElement, number, number]>()
+// Whether its opener is elsewhere since. A scroll is told a frame later: also one before the box was opened.
+export function moved(box: HTMLElement): boolean {
+  const [opener, left, top] = placed.get(box) ?? []
+  const at = opener?.getBoundingClientRect()
+  return at !== undefined && (at.left !== left || at.top !== top)
 }

@@ -48,11 +48,15 @@ export function longList<T>(key: () => string | null): LongList<T> {
   function place(into: Held<T>, first: number, rows: T[], step: number) {
     rows.forEach((r, k) => into.rows.set(first + k * step, r))
   }
+  function missing(l: Held<T>): number {
+    let m = want[0]
+    while (m < want[1] && l.rows.has(m)) m++
+    return m
+  }
   // The first row that is wanted and missing decides what is asked for next.
   async function fill() {
     const l = list
-    let m = want[0]
-    while (m < want[1] && l.rows.has(m)) m++
+    const m = missing(l)
     if (busy || !url || m >= want[1] || (l.total !== undefined && m >= l.total)) return
     busy = true
     const signal = stop.signal
@@ -115,19 +119,23 @@ export function longList<T>(key: () => string | null): LongList<T> {
     if (before && (before.at <= changed || Date.now() - before.at > FRESH_MS)) void refresh(before)
     void fill()
   }
-  // Old rows stay until what is seen of them has been asked for again.
+  // Old rows stay until what is seen of them has been asked for again; what is seen may change meanwhile,
+  // because Back finds its place a moment after the list.
   async function refresh(l: Held<T>) {
     const next = fresh<T>()
-    const [from] = want
+    const signal = stop.signal
     try {
-      const page = Math.floor(from / PAGE) + 1
-      const r = await get<T[]>(listPage(url, '', page), { signal: stop.signal })
-      next.total = r.total
-      next.more = r.more
-      place(next, (page - 1) * PAGE, r.data, 1)
-      if (page === 1) next.head = { n: r.data.length, cursor: r.next }
+      for (let m = want[0]; list === l && !signal.aborted; m = missing(next)) {
+        if (next.total !== undefined && (m >= want[1] || m >= next.total)) break
+        const page = Math.floor(m / PAGE) + 1
+        const r = await get<T[]>(listPage(url, '', page), { signal })
+        next.total = r.data.length ? r.total : Math.min(m, r.total) // it became shorter
+        next.more = r.more
+        place(next, (page - 1) * PAGE, r.data, 1)
+        if (page === 1) next.head = { n: r.data.length, cursor: r.next }
+      }
       next.at = Date.now()
-      if (list === l) {
+      if (list === l && !signal.aborted) {
         list = next
         held.set(url, next)
         version++

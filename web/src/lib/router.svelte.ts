@@ -22,8 +22,8 @@ export function remember(name: string, value: unknown) {
 function show(scroll: number) {
   route.path = location.pathname
   route.search = location.search
-  // The rows may still be on their way: try until the page is long enough, or somebody moves it.
-  const until = performance.now() + 5000
+  // The rows may still be on their way, over a slow line: try until the page is long enough, or somebody moves it.
+  const until = performance.now() + 30_000
   const mine = ++showing
   const go = () => {
     if (mine !== showing) return
