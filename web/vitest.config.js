@@ -4,5 +4,5 @@ import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   plugins: [svelte(), svelteTesting()],
-  test: { environment: 'jsdom', environmentOptions: { jsdom: { url: 'http://cove.test/' } }, include: ['tests/*.test.ts'], setupFiles: ['tests/setup.ts'], clearMocks: true },
+  test: { environment: 'jsdom', environmentOptions: { jsdom: { url: 'http://cove.test/' } }, include: ['tests/*.test.ts'], setupFiles: ['tests/setup.ts'], clearMocks: true, testTimeout: 60_000 },
 })

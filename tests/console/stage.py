@@ -31,7 +31,7 @@ class Stage:
     def __init__(self, server, up, browser=""):
         self.server, self.up, self.browser = server, up, browser
 
-    def play(self, file, story, timeout=120, **more):
+    def play(self, file, story, timeout=300, **more):
         """Runs one story; `more` goes to it as environment variables."""
         env = {**os.environ, "COVE_URL": f"http://127.0.0.1:{self.server.port}",
                "UPSTREAM": self.up.url, "ADMIN_PASSWORD": self.server.env["COVE_ADMIN_PASSWORD"],

@@ -23,7 +23,7 @@ NAME = "cove-first/app"  # no such name on Docker Hub: only the mirror can have 
 
 def sh(*command, env=None):
     done = subprocess.run([str(c) for c in command], env={**os.environ, **(env or {})},
-                          capture_output=True, text=True, timeout=90)
+                          capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, f"{command}\n{done.stdout[-800:]}{done.stderr[-1600:]}"
     return done.stdout.strip()
 
@@ -117,7 +117,7 @@ def test_first_run(postgres, tmp_path):
            f"oci:{image.folder}:1", f"docker://{upstream.netloc}/{NAME}:1")
         with clients(image) as them, control(containerd=them.containerd, docker=them.docker,
                                              podman=them.podman) as address:
-            said = Stage(server, upstream).play("../staged/first_run", "first_run", 300,
+            said = Stage(server, upstream).play("../staged/first_run", "first_run", 600,
                                                 CONTROL=address)
         print(said)
         assert said.count("seen after") == 3

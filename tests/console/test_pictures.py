@@ -6,7 +6,7 @@ import pytest
 
 
 def test_pictures(stage):
-    said = stage.play("../staged/pictures", "pictures", 240, RENEW=os.environ.get("RENEW", ""))
+    said = stage.play("../staged/pictures", "pictures", 600, RENEW=os.environ.get("RENEW", ""))
     print(said)
     if "not compared" in said:
         pytest.skip(said.strip())

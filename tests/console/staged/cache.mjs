@@ -1,5 +1,5 @@
 // The Cache page against a world that changes while it is looked at (test_cache_page.py changes it).
-import { check, heading, signIn, url } from '../browser.mjs'
+import { check, heading, noPolls, signIn, url } from '../browser.mjs'
 
 async function act(name) {
   const reply = await fetch(`${process.env.CONTROL}/${name}`, { method: 'POST', body: '' })
@@ -12,10 +12,13 @@ const row = (b, name) => b.page.getByRole('row', { name: new RegExp(name) })
 
 // Everything that the page says in figures, as JSON for the one who adds it up.
 export async function figures(b) {
+  await noPolls(b)
   await signIn(b)
   await b.page.getByText('Pulls saved').waitFor()
   await b.page.getByText('How pulls were answered').click()
   await b.page.getByRole('img', { name: /pulls left since/ }).waitFor()
+  await b.page.locator('.who li').first().waitFor()
+  await row(b, '^Refused for a limit').waitFor()
   const figs = await b.page.locator('.fig').evaluateAll((all) => all.map((f) => [...f.children].map((c) => c.textContent.trim())))
   const cells = (name) => row(b, name).getByRole('cell').allTextContents()
   const answers = {}
@@ -25,6 +28,7 @@ export async function figures(b) {
   const upstream = (await cells('^Docker Hub')).map((c) => c.trim())
   const left = (await b.page.locator('.big').textContent()).trim()
   await b.page.getByRole('button', { name: 'Show as a table' }).click()
+  await b.page.getByRole('region', { name: /pulls left since/ }).getByRole('row').nth(1).waitFor()
   const sample = await b.page.getByRole('region', { name: /pulls left since/ }).getByRole('row').nth(1).getByRole('cell').allTextContents()
   await b.audit('cache chart as a table')
   const calls = []
@@ -56,16 +60,16 @@ export async function quota(b) {
   await b.audit('dialog what helps')
   await b.page.keyboard.press('Escape')
   await act('to_the_floor')
-  await note(b, '8 pulls left').waitFor({ timeout: 25000 })
+  await note(b, '8 pulls left').waitFor()
   await b.audit('cache quota floor')
   for (const range of ['6 h', '7 d', '30 d']) {
     await b.page.getByRole('button', { name: range, exact: true }).click()
-    check(b.page.url().includes('range=' + range.replace(' ', '')), 'the range is in the URL')
+    await b.page.waitForURL((to) => to.searchParams.get('range') === range.replace(' ', '')) // it is in the URL
     await b.page.getByRole('img', { name: /pulls left since/ }).waitFor()
   }
   await b.page.getByRole('button', { name: '24 h', exact: true }).click()
   await act('refill')
-  await b.page.getByRole('img', { name: /199 of 200 now, refill about/ }).waitFor({ timeout: 25000 })
+  await b.page.getByRole('img', { name: /199 of 200 now, refill about/ }).waitFor()
   await note(b, 'may run out').waitFor({ state: 'detached' })
   await note(b, 'pulls left').waitFor({ state: 'detached' })
   await b.audit('cache quota refilled')
@@ -76,7 +80,7 @@ export async function down(b) {
   await row(b, '^Docker Hub').waitFor()
   check((await row(b, '^Docker Hub').locator('.dot.b').count()) === 0, 'all is well at first')
   await act('break_it')
-  await note(b, /Docker Hub fails since \d\d:\d\d: answers 503/).waitFor({ timeout: 25000 })
+  await note(b, /Docker Hub fails since \d\d:\d\d: answers 503/).waitFor()
   await row(b, '^Docker Hub.*answers 503 since').locator('.dot.b').waitFor()
   await b.page.getByRole('img', { name: /Docker Hub: (failing|some trouble)/ }).waitFor()
   check((await act('pull')) === '200', 'cached images are still served')
@@ -94,7 +98,7 @@ export async function down(b) {
   await b.page.getByText('does not answer, cache only').waitFor({ state: 'detached' })
   await b.page.getByRole('link', { name: 'Cache', exact: true }).first().click()
   await heading(b, 'Cache')
-  await note(b, 'Docker Hub fails').waitFor({ state: 'detached', timeout: 20000 })
+  await note(b, 'Docker Hub fails').waitFor({ state: 'detached' })
   await b.page.goto(url + '/')
   await row(b, '^Docker Hub').waitFor()
   check((await row(b, '^Docker Hub').locator('.dot.b').count()) === 0, 'all is well again')

@@ -1,6 +1,6 @@
 // From an empty store to the first pull, in the browser alone; then the texts for clients, copied from
 // the page and used by the real programs.
-import { check, heading, signIn, url } from '../browser.mjs'
+import { check, heading, says, signIn, url, within } from '../browser.mjs'
 
 async function act(name, text) {
   const reply = await fetch(`${process.env.CONTROL}/${name}`, { method: 'POST', body: text })
@@ -12,8 +12,7 @@ async function act(name, text) {
 // What stands in the clipboard after the page's own button was pressed.
 async function copied(b, kind) {
   await b.page.getByRole('region', { name: `Configuration for ${kind}` }).waitFor()
-  await b.page.getByRole('button', { name: 'Copy the configuration' }).click()
-  await b.page.getByText('Copied', { exact: true }).first().waitFor()
+  await says(b.page.getByText('Copied', { exact: true }).first(), () => b.page.getByRole('button', { name: 'Copy the configuration' }).click())
   return b.page.evaluate(() => navigator.clipboard.readText())
 }
 
@@ -21,10 +20,8 @@ async function copied(b, kind) {
 async function seen(b, kind, text) {
   const digest = await act(kind, text)
   const began = Date.now()
-  await b.page.getByText('First pull seen:').waitFor({ timeout: 5000 })
-  const ms = Date.now() - began
-  check(ms < 2000, `${kind}: the pull was seen after ${ms} ms`)
-  console.log(`${kind}: ${digest}, seen after ${ms} ms`)
+  await b.page.getByText('First pull seen:').waitFor()
+  within(Date.now() - began, 2000, `${kind}: ${digest}, seen after`)
 }
 
 export async function first_run(b) {

@@ -16,6 +16,7 @@ const TREES = ['cache', 'project', 'artifact', 'wizard']
 const host = 'cove.test'
 const where = {
   at: `http://${host}`,
+  zone: 'UTC',
   args: [
     `--host-resolver-rules=MAP ${host}:80 ${url.replace('http://', '')}`, `--unsafely-treat-insecure-origin-as-secure=http://${host}`,
     '--font-render-hinting=none', '--disable-lcd-text', '--force-color-profile=srgb',

@@ -17,9 +17,9 @@ export async function storage(b) {
   await b.page.getByText('Just pushed: waits for its manifest').or(b.page.getByText('a push may be about to use it')).first().waitFor()
   await b.page.getByRole('link', { name: 'team-07' }).waitFor()
   await b.page.getByRole('button', { name: 'Dry run' }).click()
-  await b.page.getByRole('region', { name: 'Last runs' }).getByText('would go').first().waitFor({ timeout: 15000 })
+  await b.page.getByRole('region', { name: 'Last runs' }).getByText('would go').first().waitFor()
   await b.page.getByRole('button', { name: 'Collect garbage' }).click()
-  await b.page.getByRole('region', { name: 'Last runs' }).getByText('freed').first().waitFor({ timeout: 15000 })
+  await b.page.getByRole('region', { name: 'Last runs' }).getByText('freed').first().waitFor()
   await b.audit('storage')
   await b.page.getByRole('link', { name: 'All jobs' }).click()
   await heading(b, 'Jobs')
@@ -32,7 +32,7 @@ export async function job_under_way(b) {
   await signIn(b)
   let done = 0, state = 'running', asked = ''
   const job = () => ({ id: 7, kind: 'bulk', state, project: 'team-07', by: 'admin', done, total: 1843, failed_count: 2, message: '', created: new Date(Date.now() - 60000).toISOString(), started: new Date(Date.now() - 50000).toISOString(), ended: state === 'running' ? null : new Date().toISOString(), eta: new Date(Date.now() + 20000).toISOString(), params: {}, result: {} })
-  await b.page.route('**/api/cove/v1/jobs?*', (r) => { done += 401; return r.fulfill({ json: [job()] }) })
+  await b.page.route('**/api/cove/v1/jobs?*', (r) => { done = Math.min(done + 401, 1604); return r.fulfill({ json: [job()] }) })
   await b.page.route('**/api/cove/v1/jobs/7', (r) => r.fulfill({ json: { ...job(), failed: [{ item: 'team-07/web/shop@sha256:00', reason: 'in use by a running pull' }] } }))
   await b.page.route('**/api/cove/v1/jobs/7/stop', (r) => { asked = r.request().method(); state = 'stopped'; return r.fulfill({ status: 202 }) })
   await b.page.goto(url + '/jobs')
@@ -132,5 +132,5 @@ export async function read_only(b) {
     await b.page.getByRole('button', { name: 'Allow changes again' }).click()
   }
   await b.page.getByRole('button', { name: 'Turn on' }).waitFor()
-  check((await b.page.getByRole('status').filter({ hasText: 'Read-only mode.' }).count()) === 0, 'the banner stays')
+  await b.page.getByRole('status').filter({ hasText: 'Read-only mode.' }).waitFor({ state: 'detached' })
 }

@@ -1,5 +1,5 @@
 // One artifact: how to pull it, its tags, what hangs on it.
-import { check, digestOf, heading, host, signIn, url } from '../browser.mjs'
+import { check, digestOf, heading, host, settled, signIn, url } from '../browser.mjs'
 
 export async function artifact(b) {
   await signIn(b)
@@ -43,6 +43,7 @@ export async function artifact(b) {
   await b.page.locator('.tag', { hasText: 'stable' }).waitFor()
   await b.page.goto(url + '/projects/team-07/repositories/service-28')
   await b.page.locator('[role=row] a.main').click()
+  await heading(b, 'service-28:v1')
   await choose(b, 'Delete…')
   await b.page.getByText('Tags that go').waitFor()
   await b.audit('dialog delete artifact')
@@ -137,7 +138,9 @@ export async function many(b) {
   await b.page.getByRole('cell', { name: 'first only' }).waitFor()
   await b.audit('compare')
   await b.page.goBack()
-  check((await b.page.locator('[role=row][aria-selected=true]').count()) === 2, 'Back restores what was chosen')
+  const chosen = b.page.locator('[role=row][aria-selected=true]')
+  await chosen.nth(1).waitFor()
+  check((await chosen.count()) === 2, 'Back restores what was chosen')
   await b.page.getByRole('checkbox', { name: 'Select the rows that are shown' }).check()
   await b.page.getByRole('button', { name: 'Select all 60 matching' }).click()
   await b.page.getByText('60 selected').waitFor()
@@ -145,7 +148,7 @@ export async function many(b) {
   await b.page.getByRole('heading', { name: 'Delete 60 artifacts?' }).waitFor()
   await b.audit('dialog bulk preview')
   await b.page.getByRole('button', { name: 'Delete 60' }).click()
-  await b.page.getByText('60 artifacts deleted').waitFor({ timeout: 20000 })
+  await b.page.getByText('60 artifacts deleted').waitFor()
   await b.page.getByText('Nothing in it').waitFor()
 
   await b.page.goto(url + '/projects/team-07/repositories/multi')
@@ -169,6 +172,7 @@ export async function many(b) {
 export async function narrow(b) {
   await signIn(b)
   const fits = async (what) => {
+    await settled(b)
     await b.audit(`phone ${what}`)
     const over = await b.page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     check(over <= 0, `${what} is ${over} px too wide`)

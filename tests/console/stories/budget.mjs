@@ -1,6 +1,6 @@
 // What the console may cost. Times are medians of five on a machine four times slower behind 9 Mbit/s
 // and 60 ms, with nothing cached; sizes are what travels.
-import { check, everyPage, heading, settled, signIn, url, within } from '../browser.mjs'
+import { check, everyPage, heading, noPolls, settled, signIn, url, within } from '../browser.mjs'
 
 const median = (all) => [...all].sort((a, b) => a - b)[Math.floor(all.length / 2)]
 const kb = (n) => Math.round(n / 102.4) / 10
@@ -23,8 +23,8 @@ async function cold(b, path) {
     requestAnimationFrame(look)
   })
   await page.goto(url + path)
-  await page.waitForFunction(() => window.rows)
-  await page.waitForTimeout(300)
+  await page.waitForFunction(() => window.rows && performance.getEntriesByName('first-contentful-paint').length)
+  await page.waitForLoadState('networkidle')
   const seen = await page.evaluate(() => ({
     fcp: performance.getEntriesByName('first-contentful-paint')[0].startTime,
     rows: window.rows,
@@ -63,6 +63,7 @@ const follow = (b, path) =>
   }, path)
 
 export async function calls(b) {
+  await noPolls(b)
   await signIn(b)
   await settled(b)
   let asked = []
@@ -96,9 +97,11 @@ export async function heap(b) {
   const round = async () => {
     await b.page.getByRole('link', { name: 'team-07', exact: true }).click()
     await b.page.getByRole('link', { name: 'service-00' }).click()
+    await heading(b, 'service-00')
     await b.page.locator('main a.main').first().click()
     await b.page.getByRole('heading', { level: 1, name: /^service-00:/ }).waitFor()
     await b.page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name: 'Projects' }).click()
+    await heading(b, 'Projects')
     await b.page.locator('main a.main').first().waitFor()
   }
   for (let i = 0; i < 10; i++) await round()

@@ -62,7 +62,7 @@ export async function palette_images(b) {
   await b.page.getByRole('option', { name: 'Copy the sign-in command' }).waitFor()
   await b.page.keyboard.press('Enter')
   await b.page.getByRole('dialog').waitFor({ state: 'detached' })
-  check((await b.page.evaluate(() => navigator.clipboard.readText())).startsWith('docker login '), 'it is copied')
+  await b.page.waitForFunction(async () => (await navigator.clipboard.readText()).startsWith('docker login '))
   await b.page.keyboard.press('Control+k')
   await b.page.keyboard.type('shop 1.27.3')
   await b.page.getByRole('option', { name: 'team-07/web/shop:1.27.3' }).waitFor()
@@ -88,7 +88,7 @@ export async function palette_images(b) {
 export async function polls_are_304(b) {
   await signIn(b, 'admin', undefined, '/jobs')
   await heading(b, 'Jobs')
-  const quiet = await b.page.waitForResponse((r) => r.url().includes('/api/cove/v1/') && r.status() === 304, { timeout: 20000 })
+  const quiet = await b.page.waitForResponse((r) => r.url().includes('/api/cove/v1/') && r.status() === 304)
   const sent = await quiet.request().allHeaders()
   check(sent['x-harbor-no-session-renewal'] === 'true' && sent['if-none-match'], 'a poll does not keep the session alive')
 }

@@ -13,7 +13,7 @@ export async function filter_back(b) {
   await b.page.keyboard.press('/')
   await b.page.keyboard.type('team-0')
   await rows(b, 10)
-  check(b.page.url().endsWith('filter=team-0'), 'the filter is in the URL')
+  await b.page.waitForURL('**/projects?filter=team-0')
   await row(b, 'team-03').getByRole('checkbox').check()
   await row(b, 'team-05').getByRole('checkbox').check()
   await b.page.getByRole('region', { name: '2 selected' }).waitFor()
@@ -87,8 +87,9 @@ export async function project_parts(b) {
   b.tolerate()
   await b.audit('project settings')
   await b.page.getByLabel('Freshness').fill('')
+  const saved = b.page.waitForResponse((r) => r.request().method() === 'PUT')
   await b.page.keyboard.press('Tab')
-  await b.page.getByText('Saved.').first().waitFor()
+  check((await saved).ok(), 'it is given back')
 }
 
 export async function phone(b) {

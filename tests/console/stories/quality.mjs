@@ -1,5 +1,5 @@
 // What holds on every page: keyboard, phone, both themes, another language, few calls.
-import { check, everyPage, heading, settled, signIn, url } from '../browser.mjs'
+import { chord, check, everyPage, heading, says, settled, signIn, url } from '../browser.mjs'
 
 const focused = (b) =>
   b.page.evaluate(() => {
@@ -30,6 +30,7 @@ export async function keyboard(b) {
   await b.page.getByLabel('User name').waitFor()
   b.page.mouse.click = () => { throw new Error('by keyboard only') }
   const press = async (...keys) => { for (const k of keys) await b.page.keyboard.press(k) }
+  const here = (part) => b.page.evaluate((part) => location.pathname.includes(part), part)
   await b.page.getByLabel('User name').focus()
   await b.page.keyboard.type('admin')
   await press('Tab')
@@ -41,7 +42,7 @@ export async function keyboard(b) {
   await b.page.getByRole('heading', { name: 'Keyboard' }).waitFor()
   await b.audit('dialog keys')
   await press('Escape')
-  await press('g', 'p')
+  await chord(b, 'g', 'p')
   await heading(b, 'Projects')
   await b.page.locator('main a.main').first().waitFor()
   check((await focused(b))?.id === 'main', 'a new page takes the focus')
@@ -55,11 +56,10 @@ export async function keyboard(b) {
   await b.page.getByRole('option', { name: /team-07\/web\/shop/ }).waitFor()
   await b.audit('dialog palette')
   await press('ArrowDown', 'ArrowUp')
-  while (!(await b.page.getByRole('option', { name: /team-07\/web\/shop/, selected: true }).count())) await press('ArrowDown')
+  for (let i = 0; i < 20 && !(await b.page.getByRole('option', { name: /team-07\/web\/shop/, selected: true }).count()); i++) await press('ArrowDown')
   await press('Enter')
   await heading(b, 'web/shop')
-  await press('c')
-  await b.page.getByText('Copied').first().waitFor()
+  await says(b.page.getByText('Copied').first(), () => press('c'))
   await b.page.locator('[role=row] a.main').first().waitFor()
   await press('j', 'Enter')
   await b.page.getByRole('heading', { level: 1, name: /^shop:/ }).waitFor()
@@ -85,7 +85,7 @@ export async function keyboard(b) {
   check(await menu.evaluate((e) => e === document.activeElement), 'the focus is back on the menu')
   check(await menu.evaluate((e) => (e.click(), document.activeElement.getAttribute('role'))) === 'menuitem', 'no key falls between the opening and the focus')
   await press('Escape')
-  check(b.page.url().includes('/artifacts/'), 'Esc closed the menu alone')
+  check(await here('/artifacts/'), 'Esc closed the menu alone')
   // The account, from the keyboard: it opens, Esc closes it, the focus is where it was.
   const account = b.page.getByRole('button', { name: 'admin' })
   await account.focus()
@@ -94,8 +94,9 @@ export async function keyboard(b) {
   await press('Escape')
   await b.page.getByRole('button', { name: 'Sign out' }).waitFor({ state: 'hidden' })
   check(await account.evaluate((e) => e === document.activeElement), 'the focus is back on the account')
-  check(b.page.url().includes('/artifacts/'), 'Esc closed one thing, not two')
-  await press('g', 'p')
+  check(await here('/artifacts/'), 'Esc closed one thing, not two')
+  await chord(b, 'g', 'p')
+  await heading(b, 'Projects')
   await b.page.locator('main a.main').first().waitFor()
   await press('/')
   await b.page.keyboard.type('g?jc') // letters while typing are letters
@@ -130,6 +131,7 @@ export async function phone(b) {
     await b.audit('phone ' + name)
   }
   const bar = b.page.getByRole('navigation', { name: 'Sections' })
+  await bar.locator('> a, > button').last().waitFor()
   check((await bar.locator('> a, > button').count()) === 5, 'five items in the bar')
   const heights = await bar.locator('> a, > button').evaluateAll((all) => all.map((e) => e.getBoundingClientRect().height))
   check(heights.every((h) => h >= 40), 'a finger hits each: ' + heights)

@@ -15,7 +15,8 @@ export async function menus(b) {
   await row(b, 'service-01').waitFor()
   // by keyboard: m opens it from the row's link, Tab and Enter do so too; Esc gives the focus back
   for (const key of ['j', 'm']) await b.page.keyboard.press(key)
-  await b.page.getByRole('menuitem', { name: 'Open' }).waitFor()
+  check(await b.page.evaluate(() => document.activeElement.getAttribute('role') === 'menuitem'), 'no key falls between the opening and the focus')
+  await b.page.getByRole('menuitem', { name: 'Delete…' }).waitFor()
   check((await items(b)).join() === 'Open,All its tags,Copy the pull command,Delete…', `of a repository: ${await items(b)}`)
   await b.audit('dialog row menu')
   await b.page.keyboard.press('Escape')
@@ -84,7 +85,7 @@ export async function columns(b) {
   await head('Platforms').waitFor()
   await b.page.getByRole('button', { name: 'Columns' }).focus()
   await b.page.keyboard.press('Enter')
-  await b.page.waitForFunction(() => document.activeElement.closest('label')?.textContent.startsWith('Platforms'))
+  check(await b.page.evaluate(() => document.activeElement.closest('label')?.textContent.startsWith('Platforms')), 'the focus is in the box at once')
   await b.page.keyboard.press('Space')
   await head('Platforms').waitFor({ state: 'detached' })
   await b.page.getByRole('checkbox', { name: 'Pushed' }).check()

@@ -1,6 +1,6 @@
 // What a page does when the server does not do what was asked: it says so where it happened, and keeps
 // what there is.
-import { admin, check, heading, settled, signIn, url } from '../browser.mjs'
+import { admin, chord, check, heading, settled, signIn, url } from '../browser.mjs'
 
 const refusal = (status, message, headers = {}) => (r) =>
   r.fulfill({ status, headers: { 'X-Request-Id': '7c1f-e09a', ...headers }, json: { errors: [{ code: 'X', message }] } })
@@ -14,8 +14,7 @@ export async function offline(b) {
   await b.page.getByText('The server can not be reached.').waitFor()
   await b.audit('offline')
   check(await b.page.getByRole('link', { name: 'team-07' }).isVisible(), 'the last data stays')
-  await b.page.keyboard.press('g')
-  await b.page.keyboard.press('c')
+  await chord(b, 'g', 'c')
   await b.page.waitForURL(url + '/') // seen before or not, there is a page
   await b.page.goBack()
   await b.page.getByRole('link', { name: 'team-07' }).waitFor() // seen before: there at once
@@ -25,13 +24,15 @@ export async function offline(b) {
 
 export async function too_many(b) {
   await signIn(b)
-  await b.page.route(/cove\/v1\/projects\?/, refusal(429, 'slow down', { 'Retry-After': '4' }), { times: 1 })
+  await b.page.clock.install()
+  await b.page.route(/cove\/v1\/projects\?/, refusal(429, 'slow down', { 'Retry-After': '600' }), { times: 1 })
   b.tolerate(429)
   await b.page.goto(url + '/projects')
   await b.page.getByText('Too many requests').waitFor()
   await b.page.getByRole('timer').waitFor()
   check(await b.page.getByRole('button', { name: 'Try again' }).isDisabled(), 'no use before')
   await b.audit('too many requests')
+  await b.page.clock.fastForward(601_000)
   await b.page.locator('main a.main').first().waitFor() // it went on by itself
 }
 
@@ -86,8 +87,8 @@ export async function expired_in_dialog(b) {
   await b.page.goto(url + '/projects')
   await b.page.getByRole('button', { name: 'New project' }).click()
   await b.page.getByLabel('Project name').fill('half-done')
-  await b.context.clearCookies()
   b.tolerate(401)
+  await b.context.clearCookies()
   await b.page.getByRole('button', { name: 'Create', exact: true }).click()
   await b.page.getByText('Your session has ended').waitFor()
   await b.page.keyboard.press('Escape')
