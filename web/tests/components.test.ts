@@ -4,13 +4,14 @@ import userEvent from '@testing-library/user-event'
 import { createRawSnippet, tick } from 'svelte'
 import { afterEach, expect, test, vi } from 'vitest'
 import { Failure } from '../src/lib/api'
-import { navigate } from '../src/lib/router.svelte'
+import { navigate, route } from '../src/lib/router.svelte'
 import { dismiss, toast, toasts } from '../src/lib/toast.svelte'
 import Button from '../src/ui/Button.svelte'
 import Confirm from '../src/ui/Confirm.svelte'
 import Copy from '../src/ui/Copy.svelte'
 import Dialog from '../src/ui/Dialog.svelte'
 import Failed from '../src/ui/Failed.svelte'
+import Filter from '../src/ui/Filter.svelte'
 import Menu from '../src/ui/Menu.svelte'
 import Meter from '../src/ui/Meter.svelte'
 import Seg from '../src/ui/Seg.svelte'
@@ -54,6 +55,29 @@ test('Menu: opens on its first item; arrows, Home, End and letters move; Esc giv
   expect(run).toHaveBeenCalledOnce()
   expect(button.getAttribute('aria-expanded')).toBe('false')
   expect(document.activeElement).toBe(button)
+})
+
+test('Filter: is in the URL a moment after the last key, and never in that of the next page', async () => {
+  vi.useFakeTimers()
+  navigate('/projects')
+  const { unmount } = render(Filter, { label: 'Filter' })
+  const box = screen.getByRole<HTMLInputElement>('searchbox')
+  const type = (text: string) => fireEvent.input(box, { target: { value: text } })
+  await type('team ')
+  await vi.advanceTimersByTimeAsync(500)
+  expect(route.search).toBe('?filter=team')
+  expect(box.value).toBe('team ') // more may come
+  await type('team 0')
+  navigate('/projects') // cleared by its link
+  await tick()
+  await vi.advanceTimersByTimeAsync(500)
+  expect(route.search).toBe('')
+  expect(box.value).toBe('')
+  await type('x')
+  unmount()
+  navigate('/jobs')
+  await vi.advanceTimersByTimeAsync(500)
+  expect(route.path + route.search).toBe('/jobs')
 })
 
 test('Tabs: links; which is open stands in the URL, the first is the default', async () => {
