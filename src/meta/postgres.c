@@ -296,6 +296,7 @@ static bool connect_in_time(PGconn *h)
 static const char settings[] =
     "SET statement_timeout = 5000; SET lock_timeout = 5000; "
     "SET idle_in_transaction_session_timeout = 60000; SET client_min_messages = error; "
+    "SET jit = off; " /* our statements are short: compiling one takes longer than running it */
     "SET default_transaction_isolation = 'read committed'";
 
 static enum err connect_to(struct ctx *c, struct db *db, struct conn **out)
