@@ -12,6 +12,12 @@
  * Checkpoints run on the same connection and nowhere else: a checkpoint on one connection beside
  * a write on another is what corrupted WAL databases before SQLite 3.51.3.
  *
+ * Reading. SQLite marks what it reads by a lock of the log, which it asks of the kernel only when
+ * no other connection of this process has it. So one more reader, the keeper, stays in a
+ * transaction and saves all others their two system calls. It is a help only: whoever reads later
+ * than the keeper asks the kernel, as before. A pull moves it to what is new, KEEP_MS after the
+ * last time; a checkpoint, which it would hold back, ends it first.
+ *
  * A corrupt database, or an I/O error while committing, ends the process: what the kernel has
  * dropped it will not report twice.
  */
@@ -37,6 +43,7 @@
 #define GROUP_MEMBERS 64
 #define WAL_PAGES 1000
 #define READERS_PER_CORE 2
+#define KEEP_MS 100
 #define READERS_CAP 4 /* times the base size of the pool */
 
 struct tx_group {
@@ -75,6 +82,13 @@ struct sqlite {
     pthread_cond_t freed;
     struct conn *idle;
     int readers, readers_max;
+
+    pthread_mutex_t keeping;
+    struct conn *keeper;
+    struct stmt *look;
+    bool kept;                        /* the keeper is in its transaction */
+    _Atomic int64_t commits, kept_at; /* kept_at: those the keeper has seen; -1 = none */
+    _Atomic int64_t keep_after_ms;
 };
 
 /* ---- errors ------------------------------------------------------------------------------- */
@@ -356,6 +370,55 @@ static void give_reader(struct conn *conn)
     pthread_mutex_unlock(&q->pool);
 }
 
+/* ---- the keeper --------------------------------------------------------------------------- */
+
+/* With q->keeping locked. */
+static void keeper_ends(struct sqlite *q)
+{
+    if (q->kept && simple(q->keeper->commit) != SQLITE_OK)
+        log_warn("meta", "the keeper's transaction did not end: %s",
+                 sqlite3_errmsg(q->keeper->handle));
+    q->kept = false;
+    atomic_store(&q->kept_at, -1);
+}
+
+static bool keeper_made(struct db *db)
+{
+    struct sqlite *q = db->state;
+    struct ctx c = {0};
+    if (!q->keeper && connect_to(&c, db, false, &q->keeper) == E_OK &&
+        lite_prepare(&c, q->keeper, "SELECT 1 FROM sqlite_schema", 0, &q->look) != E_OK) {
+        disconnect(q->keeper);
+        q->keeper = NULL;
+    }
+    ctx_release(&c);
+    return q->keeper != NULL;
+}
+
+/* Moves the keeper to what was committed last, now and then; without it all goes on, slower. */
+static void keep_up(struct db *db)
+{
+    struct sqlite *q = db->state;
+    int64_t commits = atomic_load(&q->commits), now;
+    if (atomic_load_explicit(&q->kept_at, memory_order_relaxed) == commits)
+        return;
+    now = clock_mono_ms();
+    if (now < atomic_load(&q->keep_after_ms) || pthread_mutex_trylock(&q->keeping) != 0)
+        return;
+    atomic_store(&q->keep_after_ms, now + KEEP_MS);
+    keeper_ends(q);
+    if (keeper_made(db) && simple(q->keeper->begin) == SQLITE_OK) {
+        q->kept = true;
+        bool seen = sqlite3_step(q->look->handle) == SQLITE_ROW;
+        sqlite3_reset(q->look->handle);
+        if (seen)
+            atomic_store(&q->kept_at, commits);
+        else
+            keeper_ends(q);
+    }
+    pthread_mutex_unlock(&q->keeping);
+}
+
 /* ---- the writer --------------------------------------------------------------------------- */
 
 static void take_baton(struct sqlite *q)
@@ -420,8 +483,11 @@ static bool is_read_only(const struct sqlite *q)
 static void checkpoint(struct sqlite *q)
 {
     int log = 0, moved = 0;
+    pthread_mutex_lock(&q->keeping);
+    keeper_ends(q);
     int code =
         sqlite3_wal_checkpoint_v2(q->writer->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+    pthread_mutex_unlock(&q->keeping);
     bool failed = (code & 0xff) == SQLITE_IOERR && !is_read_only(q);
     if (failed || (code & 0xff) == SQLITE_CORRUPT) {
         log_error("meta", "checkpoint failed, stopping: %s", sqlite3_errmsg(q->writer->handle));
@@ -466,6 +532,7 @@ static void group_close(struct sqlite *q)
         log_error("meta", "ROLLBACK failed, stopping: %s", sqlite3_errmsg(h));
         abort();
     }
+    atomic_fetch_add(&q->commits, 1);
     pthread_mutex_lock(&q->baton);
     q->group = NULL;
     g->result = e;
@@ -567,6 +634,7 @@ static enum err lite_begin(struct ctx *c, struct db *db, struct tx *tx)
     if (tx->write)
         TRY(begin_write(c, q, tx));
     else {
+        keep_up(db);
         TRY(take_reader(c, db, &tx->conn));
         int code = simple(tx->conn->begin);
         if (code != SQLITE_OK) {
@@ -671,6 +739,9 @@ static enum err lite_settle(struct ctx *c, struct db *db)
 static void lite_close(struct db *db)
 {
     struct sqlite *q = db->state;
+    keeper_ends(q);
+    lite_drop(q->look);
+    disconnect(q->keeper);
     for (struct conn *conn = q->idle, *after; conn; conn = after) {
         after = conn->next;
         disconnect(conn);
@@ -685,6 +756,7 @@ static void lite_close(struct db *db)
     if (q->lock >= 0)
         close(q->lock);
     pthread_mutex_destroy(&q->settling);
+    pthread_mutex_destroy(&q->keeping);
     pthread_mutex_destroy(&q->baton);
     pthread_mutex_destroy(&q->pool);
     pthread_cond_destroy(&q->freed);
@@ -716,6 +788,8 @@ static enum err lite_open(struct ctx *c, const struct db_options *o, struct db *
     q->last = &q->first;
     q->next_checkpoint = WAL_PAGES;
     pthread_mutex_init(&q->settling, NULL);
+    pthread_mutex_init(&q->keeping, NULL);
+    q->kept_at = -1;
     pthread_mutex_init(&q->baton, NULL);
     pthread_mutex_init(&q->pool, NULL);
     pthread_cond_init(&q->freed, NULL);
