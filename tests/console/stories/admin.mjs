@@ -116,6 +116,16 @@ export async function read_only(b) {
       check((await change.getAttribute('title')) === 'Read-only mode: nothing can be changed now', `${button} says why`)
       if (path === '/projects') await b.audit('read only projects')
     }
+    await b.page.goto(url + '/projects') // a preview changes nothing: it is shown, with the reason why no more may be
+    await b.page.getByRole('checkbox', { name: 'Select hub', exact: true }).check()
+    await b.page.getByRole('button', { name: 'Delete…' }).click()
+    const preview = b.page.getByRole('dialog', { name: 'Delete hub?' })
+    await preview.getByText('Freed').waitFor()
+    await preview.getByRole('note').getByText('Read-only mode: nothing can be changed now').waitFor()
+    const remove = preview.getByRole('button', { name: 'Delete', exact: true })
+    check((await remove.getAttribute('aria-disabled')) === 'true', 'the project can be deleted')
+    await b.audit('dialog preview read only')
+    await preview.getByRole('button', { name: 'Cancel' }).click()
     await b.page.goto(url + '/upstreams')
     await b.page.getByRole('button', { name: 'Actions for up', exact: true }).click()
     const account = b.page.getByRole('menuitem', { name: 'Account and token…' })
