@@ -19,6 +19,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define PATIENCE_S 10
@@ -129,7 +130,7 @@ static void *job_thread(void *arg)
     r->result = r->kind ? r->kind->run(&c, r)
                         : fail(&c, E_NOT_IMPLEMENTED, "this Cove has no such kind of job");
     if (r->result != E_OK)
-        snprintf(r->why, sizeof r->why, "%s", c.msg);
+        snprintf(r->why, sizeof r->why, "%s", c.msg[0] ? c.msg : err_name(r->result));
     atomic_store(&r->ended, true);
     job_wake(db);
     return NULL;
@@ -201,8 +202,10 @@ static void look_at(struct job_run *r)
         log_warn("jobs", "job %lld: its row cannot be written now: %s", (long long)r->job.id,
                  c.msg);
     else if (ended) {
-        log_info("jobs", "job %lld (%.*s): %s", (long long)r->job.id, STR(r->job.kind),
-                 end_state(r));
+        const char *state = end_state(r);
+        bool failed = strcmp(state, "failed") == 0;
+        log_info("jobs", "job %lld (%.*s): %s%s%s", (long long)r->job.id, STR(r->job.kind), state,
+                 failed ? ": " : "", failed ? r->why : "");
         run_free(r);
     }
 }

@@ -41,17 +41,19 @@ static const struct field project_fields[] = {
     FIELDS_END,
 };
 
+/* "+ 0": by digest, of which few repositories have the same, never through all of a repository */
 #define BY_DIGEST(texts)                                                                           \
-    "SELECT a.id AS id, a.digest AS name FROM artifact a WHERE a.repository_id = $1 AND a.state "  \
-    "<> 1 AND a.digest IN " texts " ORDER BY a.id"
+    "SELECT a.id AS id, a.digest AS name FROM artifact a WHERE a.repository_id + 0 = $1 AND "      \
+    "a.state <> 1 AND a.digest " texts " ORDER BY a.id"
+/* CASE and OR: thousands of names are hashed then, and not joined */
 #define REPOSITORIES(texts)                                                                        \
-    "SELECT r.id AS id, r.name AS name FROM repository r WHERE r.project_id = $1 AND r.name "      \
-    "IN " texts " ORDER BY r.name"
+    "SELECT r.id AS id, r.name AS name FROM repository r WHERE r.project_id = $1 AND CASE WHEN "   \
+    "r.name IN " texts " THEN 1 ELSE 0 END = 1 ORDER BY r.name"
 #define TAGS(ids, texts)                                                                           \
     "SELECT t.id AS id, t.name AS name FROM tag t WHERE t.repository_id = $1 AND (t.artifact_id "  \
     "IN " ids " OR t.name IN " texts ") ORDER BY t.name"
 #define FAMILY(ids)                                                                                \
-    "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id IN " ids " UNION SELECT " \
+    "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id " ids " UNION SELECT "    \
     "k.child_id FROM below JOIN artifact_child k ON k.parent_id = below.id), hanging(id, "         \
     "repository_id, digest) AS (SELECT a.id, a.repository_id, a.digest FROM below JOIN artifact "  \
     "a ON a.id = below.id UNION SELECT a.id, a.repository_id, a.digest FROM hanging h JOIN "       \
@@ -62,7 +64,7 @@ static const struct field project_fields[] = {
     "LIMIT $2"
 #define PARENTS(ids)                                                                               \
     "SELECT DISTINCT k.parent_id AS parent_id, k.child_id AS child_id, p.digest AS parent_digest " \
-    "FROM artifact_child k JOIN artifact p ON p.id = k.parent_id WHERE k.child_id IN " ids         \
+    "FROM artifact_child k JOIN artifact p ON p.id = k.parent_id WHERE k.child_id " ids            \
     " ORDER BY k.child_id, k.parent_id"
 /* going: the ids of artifacts that go; $2 the project. Expected blobs have no bytes yet. */
 #define WORTH(going)                                                                               \
@@ -85,12 +87,12 @@ static const struct field project_fields[] = {
     "repositories, (SELECT count(*) FROM repository r JOIN artifact a ON a.repository_id = r.id "  \
     "AND a.state <> 1 WHERE r.project_id = p.id) AS artifacts, (SELECT count(*) FROM repository "  \
     "r JOIN tag t ON t.repository_id = r.id WHERE r.project_id = p.id) AS tags FROM project p "    \
-    "WHERE p.id IN " ids " ORDER BY p.id"
+    "WHERE p.id " ids " ORDER BY p.id"
 #define INSIDE(ids)                                                                                \
-    "SELECT r.project_id AS id, r.name AS name FROM repository r WHERE r.project_id IN " ids       \
+    "SELECT r.project_id AS id, r.name AS name FROM repository r WHERE r.project_id " ids          \
     " ORDER BY r.project_id, r.name"
 
-STATEMENT by_digest = SQL2(BY_DIGEST(TEXTS_LITE("$2")), BY_DIGEST(TEXTS_PG("$2")));
+STATEMENT by_digest = SQL2(BY_DIGEST(IN_TEXTS_LITE("$2")), BY_DIGEST(IN_TEXTS_PG("$2")));
 STATEMENT by_filter =
     SQL("SELECT a.id AS id, a.digest AS name FROM artifact a WHERE a.repository_id = $1 "
         "AND " ARTIFACT_BASE " AND " ARTIFACT_TAGGED(
@@ -100,12 +102,12 @@ STATEMENT by_filter =
                   "ORDER BY a.id LIMIT $5");
 STATEMENT repositories = SQL2(REPOSITORIES(TEXTS_LITE("$2")), REPOSITORIES(TEXTS_PG("$2")));
 STATEMENT tags_named =
-    SQL2(TAGS(IDS_LITE("$2"), TEXTS_LITE("$3")), TAGS(IDS_PG("$2"), TEXTS_PG("$3")));
+    SQL2(TAGS(ALL_IDS_LITE("$2"), TEXTS_LITE("$3")), TAGS(ALL_IDS_PG("$2"), TEXTS_PG("$3")));
 STATEMENT family = SQL2(FAMILY(IDS_LITE("$1")), FAMILY(IDS_PG("$1")));
 STATEMENT parents_of = SQL2(PARENTS(IDS_LITE("$1")), PARENTS(IDS_PG("$1")));
-STATEMENT worth = SQL2(WORTH("a.id IN " IDS_LITE("$1")), WORTH("a.id IN " IDS_PG("$1")));
+STATEMENT worth = SQL2(WORTH("a.id " IDS_LITE("$1")), WORTH("a.id " IDS_PG("$1")));
 STATEMENT worth_all =
-    SQL2(WORTH("a.repository_id IN " IDS_LITE("$1")), WORTH("a.repository_id IN " IDS_PG("$1")));
+    SQL2(WORTH("a.repository_id " IDS_LITE("$1")), WORTH("a.repository_id " IDS_PG("$1")));
 STATEMENT artifacts_in =
     ON_SET("SELECT count(*) FROM artifact a WHERE a.state <> 1 AND a.repository_id", "");
 STATEMENT tags_in = ON_SET("SELECT count(*) FROM tag t WHERE t.repository_id", "");

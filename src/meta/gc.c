@@ -29,13 +29,13 @@ STATEMENT condemned = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 3 AND 
 STATEMENT deleting = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 4 AND b.state IN (3, 4) "
                          "ORDER BY b.condemned_at LIMIT $1");
 STATEMENT dead = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id = $1 AND b.state = 4");
-#define LOCK "SELECT b.id AS id, b.state AS state FROM blob b WHERE b.id IN "
+#define LOCK "SELECT b.id AS id, b.state AS state FROM blob b WHERE b.id "
 STATEMENT lock =
     SQL2(LOCK IDS_LITE("$1") " ORDER BY b.id", LOCK IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
 #define KEPT                                                                                       \
     "SELECT b.id AS id, CASE WHEN EXISTS(SELECT 1 FROM artifact_blob x WHERE x.blob_id = b.id) "   \
     "THEN 1 ELSE 0 END AS used, COALESCE((SELECT max(l.lease_until) FROM repo_blob l WHERE "       \
-    "l.blob_id = b.id), 0) AS lease FROM blob b WHERE b.id IN "
+    "l.blob_id = b.id), 0) AS lease FROM blob b WHERE b.id "
 STATEMENT kept = SQL2(KEPT IDS_LITE("$1"), KEPT IDS_PG("$1"));
 STATEMENT forget_candidates = ON_SET("DELETE FROM gc_candidate WHERE blob_id", "");
 STATEMENT postpone = SQL("UPDATE gc_candidate SET review_after = $2 WHERE blob_id = $1");

@@ -4,16 +4,26 @@
 
 #include "meta/db.h"
 
-/* "(SELECT ...)" of the ids in argument $n; for SQL2. */
-#define IDS_LITE(n) "(SELECT CAST(value AS BIGINT) FROM json_each(" n "))"
-#define IDS_PG(n)                                                                                  \
+/*
+ * "column " IDS_...("$1"): is it one of the ids in argument $1; for SQL2. On PostgreSQL the set is
+ * made into an array before the statement runs: what is an array is looked up in an index, and is
+ * no table that might be joined, by an old or missing statistic, once for every row.
+ */
+#define IDS_LITE(n) "IN " ALL_IDS_LITE(n)
+#define IDS_PG(n) "= ANY (ARRAY" ALL_IDS_PG(n) ")"
+#define ALL_IDS_LITE(n) "(SELECT CAST(value AS BIGINT) FROM json_each(" n "))"
+#define ALL_IDS_PG(n)                                                                              \
     "(SELECT CAST(value AS BIGINT) FROM jsonb_array_elements_text(CAST(CAST(" n                    \
     " AS TEXT) AS JSONB)))"
 
 /* A statement on the rows whose `head` is in the set $1. */
-#define ON_SET(head, tail) SQL2(head " IN " IDS_LITE("$1") tail, head " IN " IDS_PG("$1") tail)
+#define ON_SET(head, tail) SQL2(head " " IDS_LITE("$1") tail, head " " IDS_PG("$1") tail)
 
-/* A set of texts. */
+/* The same of texts. */
+#define IN_TEXTS_LITE(n) "IN " TEXTS_LITE(n)
+#define IN_TEXTS_PG(n) "= ANY (ARRAY" TEXTS_PG(n) ")"
+
+/* "(SELECT ...)" of a set of texts. */
 #define TEXTS_LITE(n) "(SELECT value FROM json_each(" n "))"
 #define TEXTS_PG(n)                                                                                \
     "(SELECT value FROM jsonb_array_elements_text(CAST(CAST(" n " AS TEXT) AS JSONB)))"

@@ -175,24 +175,24 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
     "AS pull_time, u.checked_at AS checked_at, u.pinned AS pinned, u.many AS many FROM (SELECT "   \
     "t.*, row_number() OVER "                                                                      \
     "(PARTITION BY t.artifact_id ORDER BY t.id DESC) AS place, count(*) OVER (PARTITION BY "       \
-    "t.artifact_id) AS many FROM tag t WHERE t.artifact_id IN " ids ") u WHERE u.place <= 100 "    \
+    "t.artifact_id) AS many FROM tag t WHERE t.artifact_id " ids ") u WHERE u.place <= 100 "       \
     "ORDER BY u.artifact_id, u.id DESC"
 #define OF_CHILDREN(ids)                                                                           \
     "SELECT k.parent_id AS parent_id, k.platform AS platform FROM artifact_child k WHERE "         \
-    "k.parent_id IN " ids " ORDER BY k.parent_id, k.position LIMIT 10000"
+    "k.parent_id " ids " ORDER BY k.parent_id, k.position LIMIT 10000"
 #define OF_ATTACHED(ids)                                                                           \
     NODE                                                                                           \
         ", '[]' AS tags FROM artifact s JOIN artifact a ON a.repository_id = s.repository_id AND " \
         "a.subject_digest = s.digest AND a.subject_digest <> '' AND a.state = 2 WHERE s.id "       \
-        "IN " ids " ORDER BY a.id LIMIT 10000"
+        "" ids " ORDER BY a.id LIMIT 10000"
 #define OF_DAYS(ids)                                                                               \
     "SELECT d.artifact_id AS artifact_id, d.day AS day, d.pulls AS pulls FROM artifact_pull d "    \
-    "WHERE d.day >= $2 AND d.artifact_id IN " ids " ORDER BY d.artifact_id, d.day"
+    "WHERE d.day >= $2 AND d.artifact_id " ids " ORDER BY d.artifact_id, d.day"
 #define ROW                                                                                        \
     "SELECT a.id AS id, a.repository_id AS repository_id, a.digest AS digest, a.media_type AS "    \
     "media_type, a.artifact_type AS artifact_type, a.subject_digest AS subject_digest, a.type AS " \
     "type, a.state AS state, a.size AS size, a.push_time AS push_time, a.pull_time AS pull_time, " \
-    "a.pull_count AS pulls FROM artifact a WHERE a.id IN "
+    "a.pull_count AS pulls FROM artifact a WHERE a.id "
 
 STATEMENT of_tags = SQL2(OF_TAGS(IDS_LITE("$1")), OF_TAGS(IDS_PG("$1")));
 STATEMENT of_children = SQL2(OF_CHILDREN(IDS_LITE("$1")), OF_CHILDREN(IDS_PG("$1")));

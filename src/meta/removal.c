@@ -37,12 +37,12 @@ static const struct field edge_fields[] = {
     FIELDS_END,
 };
 
-/* How many blobs each has, with those of its children. */
-#define WEIGHTS                                                                                    \
-    "SELECT a.id AS id, (SELECT count(*) FROM artifact_blob x WHERE x.artifact_id = a.id) + "      \
-    "(SELECT count(*) FROM artifact_child k JOIN artifact_blob x ON x.artifact_id = k.child_id "   \
-    "WHERE k.parent_id = a.id) AS blobs FROM artifact a WHERE a.id"
-#define BELOW "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id IN "
+/* How many blobs each has, with those of its children; one that has none is not told. */
+#define WEIGHTS(ids)                                                                               \
+    "SELECT w.id AS id, count(*) AS blobs FROM (SELECT x.artifact_id AS id FROM artifact_blob x "  \
+    "WHERE x.artifact_id " ids " UNION ALL SELECT k.parent_id FROM artifact_child k JOIN "         \
+    "artifact_blob x ON x.artifact_id = k.child_id WHERE k.parent_id " ids ") w GROUP BY w.id"
+#define BELOW "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id "
 #define BLOBS_BELOW                                                                                \
     " UNION SELECT k.child_id FROM below JOIN artifact_child k ON k.parent_id = below.id) SELECT " \
     "b.id AS id FROM blob b WHERE b.id IN (SELECT x.blob_id FROM artifact_blob x JOIN below ON "   \
@@ -52,9 +52,9 @@ static const struct field edge_fields[] = {
     "a WHERE a.id"
 #define TAG_COUNTS "SELECT t.artifact_id AS id, count(*) AS tags FROM tag t WHERE t.artifact_id"
 #define ORPHANS(ids)                                                                               \
-    "SELECT DISTINCT k.child_id AS id FROM artifact_child k WHERE k.parent_id IN " ids             \
-    " AND k.child_id NOT IN " ids " AND NOT EXISTS (SELECT 1 FROM artifact_child o WHERE "         \
-    "o.child_id = k.child_id AND o.parent_id NOT IN " ids ") AND NOT EXISTS (SELECT 1 FROM tag t " \
+    "SELECT DISTINCT k.child_id AS id FROM artifact_child k WHERE k.parent_id " ids                \
+    " AND NOT (k.child_id " ids ") AND NOT EXISTS (SELECT 1 FROM artifact_child o WHERE "          \
+    "o.child_id = k.child_id AND NOT (o.parent_id " ids ")) AND NOT EXISTS (SELECT 1 FROM tag t "  \
     "WHERE t.artifact_id = k.child_id) ORDER BY k.child_id"
 #define CANDIDATES                                                                                 \
     "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT DISTINCT x.blob_id, "   \
@@ -63,7 +63,7 @@ static const struct field edge_fields[] = {
     " ORDER BY x.blob_id ON CONFLICT(blob_id) DO UPDATE SET review_after = "                       \
     "excluded.review_after, creation_time = excluded.creation_time"
 
-STATEMENT weights = ON_SET(WEIGHTS, "");
+STATEMENT weights = SQL2(WEIGHTS(IDS_LITE("$1")), WEIGHTS(IDS_PG("$1")));
 STATEMENT lock_blobs = SQL2(BELOW IDS_LITE("$1") BLOBS_BELOW, BELOW IDS_PG("$1") BLOBS_BELOW);
 STATEMENT lock = ON_SET(LOCKED, " ORDER BY a.digest" LOCK_DELETE);
 STATEMENT parents =

@@ -129,20 +129,20 @@ STATEMENT pick_all = SQL(PICK "ORDER BY a.id LIMIT $2");
 /* Those that no index contains: what an index contains is one of them when the index is gone. */
 STATEMENT pick_tops = SQL(PICK "AND NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = "
                                "a.id) ORDER BY a.id LIMIT $2");
-#define BLOBS_OF "SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id IN "
+#define BLOBS_OF "SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id "
 STATEMENT blobs_of = SQL2(BLOBS_OF IDS_LITE("$1"), BLOBS_OF IDS_PG("$1"));
 STATEMENT blobs_in =
     SQL("SELECT blob_id AS id FROM repo_blob WHERE repository_id = $1 ORDER BY blob_id LIMIT $2");
 #define THESE                                                                                      \
     "SELECT a.id AS id, a.state AS state, a.digest AS digest, COALESCE(length(a.payload), 0) AS "  \
-    "size FROM artifact a WHERE a.repository_id = $2 AND a.id IN "
+    "size FROM artifact a WHERE a.repository_id = $2 AND a.id "
 #define TOPS                                                                                       \
     " AND ($3 = 1 OR NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = a.id)) "         \
     "ORDER BY a.id"
 STATEMENT these = SQL2(THESE IDS_LITE("$1") TOPS, THESE IDS_PG("$1") TOPS);
 #define CANDIDATES                                                                                 \
     "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT b.id, "                 \
-    "CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM blob b WHERE b.id IN "
+    "CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM blob b WHERE b.id "
 #define AGAIN                                                                                      \
     " ORDER BY b.id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "     \
     "creation_time = excluded.creation_time"

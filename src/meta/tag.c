@@ -68,9 +68,9 @@ STATEMENT journal_gone =
            "BIGINT) FROM tag t JOIN artifact a ON a.id = t.artifact_id WHERE t.id",
            " ORDER BY t.id");
 #define NAMED(texts)                                                                               \
-    "SELECT " COLUMNS " FROM tag WHERE repository_id = $2 AND name IN " texts                      \
+    "SELECT " COLUMNS " FROM tag WHERE repository_id = $2 AND name " texts                         \
     " ORDER BY repository_id, name" LOCK_UPDATE
-STATEMENT lock_named = SQL2(NAMED(TEXTS_LITE("$1")), NAMED(TEXTS_PG("$1")));
+STATEMENT lock_named = SQL2(NAMED(IN_TEXTS_LITE("$1")), NAMED(IN_TEXTS_PG("$1")));
 STATEMENT drop = ON_SET("DELETE FROM tag WHERE id", "");
 STATEMENT names_after = SQL("SELECT name AS name FROM tag WHERE repository_id = $1 AND name > $2 "
                             "ORDER BY name LIMIT $3");

@@ -23,9 +23,9 @@ STATEMENT has_blob =
     "AND r.project_id = $1)"
 STATEMENT has_manifest = SQL("SELECT count(*) FROM artifact a WHERE a.digest = $2 AND " OF_PROJECT);
 STATEMENT have_manifests =
-    SQL2("SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest IN " TEXTS_LITE(
+    SQL2("SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest " IN_TEXTS_LITE(
              "$2") " AND " OF_PROJECT,
-         "SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest IN " TEXTS_PG(
+         "SELECT DISTINCT a.digest AS digest FROM artifact a WHERE a.digest " IN_TEXTS_PG(
              "$2") " AND " OF_PROJECT);
 STATEMENT lease_of =
     SQL("SELECT l.repository_id, l.lease_until FROM repository r JOIN repo_blob l "
@@ -39,22 +39,30 @@ STATEMENT holders_of =
     SQL("SELECT DISTINCT r.project_id FROM repo_blob l JOIN repository r ON r.id = "
         "l.repository_id WHERE l.blob_id = $1 ORDER BY r.project_id");
 STATEMENT lock_blobs =
-    SQL2("SELECT b.id FROM blob b WHERE b.id IN " IDS_LITE("$1") " ORDER BY b.id",
-         "SELECT b.id FROM blob b WHERE b.id IN " IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
-/* From the repository to the blob, also where SQLite has no statistics (CROSS JOIN is its order): a
-   base layer that thousands of repositories have would be looked through for each of them. */
-#define UNNEEDED                                                                                   \
-    " AND NOT EXISTS(SELECT 1 FROM artifact a CROSS JOIN artifact_blob x WHERE a.repository_id = " \
-    "repo_blob.repository_id AND x.artifact_id = a.id AND x.blob_id = repo_blob.blob_id) "
+    SQL2("SELECT b.id FROM blob b WHERE b.id " IDS_LITE("$1") " ORDER BY b.id",
+         "SELECT b.id FROM blob b WHERE b.id " IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
+/*
+ * Links of a set of blobs that no manifest of their repository needs. EXCEPT: both sides are read
+ * once, whatever the statistics are; a base layer has many links and many references, a repository
+ * many artifacts, and to ask for each link is to read the one for every one of the other.
+ */
+#define NOT_NEEDED(ids, links, references)                                                         \
+    " AND (repository_id, blob_id) IN (SELECT l.repository_id, l.blob_id FROM repo_blob l WHERE "  \
+    "l.blob_id " ids links " EXCEPT SELECT a.repository_id, x.blob_id FROM artifact_blob x CROSS " \
+    "JOIN artifact a WHERE x.blob_id " ids " AND a.id = x.artifact_id" references ") "
+#define END_OVER(ids)                                                                              \
+    "DELETE FROM repo_blob WHERE blob_id " ids                                                     \
+    " AND lease_until <= $2" NOT_NEEDED(ids, " AND l.lease_until <= $2", "") GIVEN_BACK
+#define END_IN(ids)                                                                                \
+    "DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id " ids NOT_NEEDED(                  \
+        ids, " AND l.repository_id = $2", " AND a.repository_id = $2") GIVEN_BACK
 /* What has no bytes yet weighs nothing. */
 #define GIVEN_BACK                                                                                 \
     "RETURNING blob_id AS blob_id, (SELECT r.project_id FROM repository r WHERE r.id = "           \
     "repo_blob.repository_id) AS project_id, (SELECT CASE WHEN b.state = 1 THEN 0 ELSE b.size "    \
     "END FROM blob b WHERE b.id = repo_blob.blob_id) AS size"
-STATEMENT end_over =
-    ON_SET("DELETE FROM repo_blob WHERE blob_id", " AND lease_until <= $2" UNNEEDED GIVEN_BACK);
-STATEMENT end_in =
-    ON_SET("DELETE FROM repo_blob WHERE repository_id = $2 AND blob_id", UNNEEDED GIVEN_BACK);
+STATEMENT end_over = SQL2(END_OVER(IDS_LITE("$1")), END_OVER(IDS_PG("$1")));
+STATEMENT end_in = SQL2(END_IN(IDS_LITE("$1")), END_IN(IDS_PG("$1")));
 STATEMENT still_held =
     ON_SET("SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
            "repository r ON r.id = l.repository_id WHERE l.blob_id",

@@ -65,3 +65,19 @@ def more_artifacts(repository, artifact_digest, count):
         SELECT a.repository_id, a.id, 'v-' || substr(a.digest, 8, 6), a.push_time
         FROM artifact a JOIN repository r ON r.id = a.repository_id
         WHERE r.name = '{repository}' AND a.digest <> '{artifact_digest}';"""
+
+
+def more_images(repository, artifact_digest, count):
+    """more_artifacts with a layer each of its own, and all that the one that is there has."""
+    layer = "'b" + "0" * 57 + "'"
+    mine = f"artifact a JOIN repository r ON r.id = a.repository_id AND r.name = '{repository}'"
+    return more_artifacts(repository, artifact_digest, count) + NUMBERS.format(count=count) + f"""
+        INSERT INTO blob(digest, size, state, creation_time)
+        SELECT 'sha256:' || substr(CAST(1000000 + n.i AS TEXT), 2) || {layer}, 10, 2, 1700000000000000 FROM n;
+        INSERT INTO artifact_blob(artifact_id, blob_id) SELECT a.id, b.id FROM {mine}
+        JOIN blob b ON b.digest = 'sha256:' || substr(a.digest, 8, 6) || {layer};
+        INSERT INTO artifact_blob(artifact_id, blob_id) SELECT a.id, x.blob_id FROM {mine}
+        JOIN artifact o ON o.repository_id = r.id AND o.digest = '{artifact_digest}' AND o.id <> a.id
+        JOIN artifact_blob x ON x.artifact_id = o.id;
+        INSERT INTO repo_blob(repository_id, blob_id, lease_until) SELECT DISTINCT a.repository_id, x.blob_id, 0
+        FROM {mine} JOIN artifact_blob x ON x.artifact_id = a.id WHERE true ON CONFLICT DO NOTHING;"""
