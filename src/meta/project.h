@@ -28,7 +28,7 @@ struct project {
     struct str name;
     int64_t owner_id;
     struct str owner_name; /* as repo_count */
-    int64_t registry_id; /* endpoint of a proxy project; 0 = ordinary */
+    int64_t registry_id;   /* endpoint of a proxy project; 0 = ordinary */
     bool is_public;
     bool declared;                       /* from cove.yml */
     int64_t storage_limit, storage_used; /* bytes; limit -1 = none */
