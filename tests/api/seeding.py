@@ -3,6 +3,8 @@ import os
 import sqlite3
 import subprocess
 
+from proxied import eventually
+
 
 def run_sql(server, script):
     """Runs statements on the store of a server that does not run."""
@@ -14,6 +16,24 @@ def run_sql(server, script):
     db = sqlite3.connect(os.path.join(server.env["COVE_DATA"], "cove.db"))
     db.executescript("BEGIN;" + script + "COMMIT; PRAGMA optimize;")
     db.close()
+
+
+def measure(server):
+    """PostgreSQL's statistics, as its autovacuum gathers them in every store that is in use."""
+    if server.env.get("COVE_DATABASE"):
+        run_sql(server, "ANALYZE;")
+
+
+def rows_read_through(server, tables):
+    """How many rows PostgreSQL has read by going through whole tables. Of a server that does not run: the
+    connections count when they end."""
+    def ask(text):
+        return int(subprocess.run(["psql", "-At", "-v", "ON_ERROR_STOP=1", server.env["COVE_DATABASE"], "-c", text],
+                                  check=True, capture_output=True, text=True).stdout)
+    eventually(lambda: not ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                               "AND application_name = 'cove'"))
+    names = ", ".join(f"'{table}'" for table in tables)
+    return ask(f"SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ({names})")
 
 
 def limit_uses(registry, limit, uses):
