@@ -24,16 +24,15 @@ def measure(server):
         run_sql(server, "ANALYZE;")
 
 
-def rows_read_through(server, tables):
-    """How many rows PostgreSQL has read by going through whole tables. Of a server that does not run: the
-    connections count when they end."""
-    def ask(text):
-        return int(subprocess.run(["psql", "-At", "-v", "ON_ERROR_STOP=1", server.env["COVE_DATABASE"], "-c", text],
-                                  check=True, capture_output=True, text=True).stdout)
-    eventually(lambda: not ask("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                               "AND application_name = 'cove'"))
-    names = ", ".join(f"'{table}'" for table in tables)
-    return ask(f"SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ({names})")
+def rows_read(server, what="seq_tup_read + COALESCE(idx_tup_fetch, 0)", tables=""):
+    """What PostgreSQL has read for all that served until now: connections tell it when they end. tables: SQL over
+    relname."""
+    def value(statement):
+        return int(subprocess.run(["psql", "-qAt", server.env["COVE_DATABASE"], "-c", statement], check=True,
+                                  stdout=subprocess.PIPE, text=True).stdout)
+    eventually(lambda: value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND "
+                             "pid <> pg_backend_pid() AND backend_type = 'client backend'") == 0)
+    return value(f"SELECT sum({what}) FROM pg_stat_user_tables {tables and 'WHERE relname ' + tables}")
 
 
 def limit_uses(registry, limit, uses):

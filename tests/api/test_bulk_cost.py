@@ -1,35 +1,19 @@
 """A deletion of many costs what goes, not that times what is there: also where PostgreSQL knows of the
 tables only what they were before they grew."""
-import subprocess
-
 from conftest import PASSWORD
 from harbor import Api
 from proxied import eventually
-from seeding import more_images, run_sql
+from seeding import measure, more_images, rows_read, run_sql
 
 OWN = "/api/cove/v1"
 IMAGES, GO = 3000, 200
-
-
-def value(server, statement):
-    return int(subprocess.run(["psql", "-qAt", server.env["COVE_DATABASE"], "-c", statement], check=True,
-                              stdout=subprocess.PIPE, text=True).stdout)
-
-
-def rows_read(server):
-    """By all that served until now: connections tell what they read when they end."""
-    eventually(lambda: value(server, "SELECT count(*) FROM pg_stat_activity WHERE datname = "
-                                     "current_database() AND pid <> pg_backend_pid() "
-                                     "AND backend_type = 'client backend'") == 0)
-    return value(server, "SELECT sum(seq_tup_read + COALESCE(idx_tup_fetch, 0)) FROM pg_stat_user_tables")
 
 
 def test_a_set_is_all_that_is_looked_at(start):
     server = start(COVE_GC_INTERVAL_S=0)
     postgres = "COVE_DATABASE" in server.env
     server.admin.push_image("library/first", "1", layers=(b"1", b"2", b"3"))
-    if postgres:
-        run_sql(server, "ANALYZE;")
+    measure(server)
     digest, _ = server.admin.push_image("library/many", "1", layers=(b"4", b"5"))
     server.stop()
     run_sql(server, more_images("many", digest, IMAGES))
