@@ -116,6 +116,8 @@ def test_every_answer_is_as_described(start):
         digest, _ = admin.push_image("library/described", "v1", layers=(b"one", b"two"))
         other, _ = admin.push_image("library/described", "v2", layers=(b"one", b"three"))
         eventually(lambda: admin.get(COVE + "/projects/hub/repositories/team%252Fapp/tags/1").status == 200)
+        artifact = "/api/v2.0/projects/hub/repositories/team%252Fapp/artifacts"
+        eventually(lambda: admin.get(artifact).json()[0].get("pull_time"))  # a refresh has something to do
         pause = admin.post(COVE + "/upstreams/1/pause", json={})
         assert pause.status == 200  # so that a refresh waits, and can be stopped
         operations = {o["operationId"]: (method, o) for item in
