@@ -224,14 +224,11 @@ static enum err queue(struct call *r, struct str lock_key, struct raw_json param
     struct job job = {
         .kind = S("bulk"),
         .lock_key = lock_key,
-        .actor = r->c->actor,
-        .by_id = r->principal.id,
-        .by_robot = r->principal.kind == PRINCIPAL_ROBOT,
         .project_id = r->access.project.project_id, /* 0: of many */
         .repository = r->place.repository,
         .params = params,
     };
-    TRY(job_queue(r->c, &job));
+    TRY(queue_job(r, &job));
     return reply_job(r, &job);
 }
 

@@ -63,8 +63,10 @@ handler get_settings, list_jobs, list_project_jobs, get_job, stop_job, get_stora
 extern const struct field job_line_fields[], job_view_fields[], storage_view_fields[],
     setting_fields[];
 
-/* The job as the API shows it, with 202 and where it is: for whoever queues one. */
 struct job;
+/* Queues a job (meta/job.h) of the one who asks. E_CONFLICT: another one has its lock_key. */
+enum err queue_job(struct call *r, struct job *job);
+/* The job as the API shows it, with 202 and where it is: for whoever queues one. */
 enum err reply_job(struct call *r, const struct job *job);
 
 /* ---- artifacts with what belongs to them: artifact_rows.c, artifact_views.c, compare.c ---- */

@@ -136,6 +136,14 @@ enum err stop_job(struct call *r)
     return reply_empty(r, 202);
 }
 
+enum err queue_job(struct call *r, struct job *job)
+{
+    job->actor = r->c->actor;
+    job->by_id = r->principal.id;
+    job->by_robot = r->principal.kind == PRINCIPAL_ROBOT;
+    return job_queue(r->c, job);
+}
+
 enum err reply_job(struct call *r, const struct job *job)
 {
     struct job_view v = view(job, clock_now());

@@ -68,12 +68,8 @@ enum err start_gc(struct call *r)
     CLEANUP(buf_release) struct buf b = {0};
     struct json_out j = {.out = &b};
     fields_encode(&j, &c->mem, gc_params_fields, &params);
-    struct job job = {.kind = S("gc"),
-                      .lock_key = S("gc"),
-                      .actor = c->actor,
-                      .by_id = r->principal.id,
-                      .by_robot = r->principal.kind == PRINCIPAL_ROBOT,
-                      .params = {str_dup(&c->mem, buf_view(&b))}};
-    TRY(job_queue(c, &job));
+    struct job job = {
+        .kind = S("gc"), .lock_key = S("gc"), .params = {str_dup(&c->mem, buf_view(&b))}};
+    TRY(queue_job(r, &job));
     return reply_job(r, &job);
 }

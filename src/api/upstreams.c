@@ -381,8 +381,8 @@ enum err list_consumers(struct call *r)
 enum err start_refresh(struct call *r)
 {
     struct ctx *c = r->c;
-    struct job job = {.kind = S("refresh"), .lock_key = S("refresh"), .actor = c->actor};
-    enum err e = job_queue(c, &job);
+    struct job job = {.kind = S("refresh"), .lock_key = S("refresh")};
+    enum err e = queue_job(r, &job);
     if (e == E_CONFLICT) {
         CLEANUP(tx_end) struct tx tx = {0};
         refresh_ask();

@@ -249,6 +249,12 @@ def test_who_began_a_job_may_watch_and_stop_it(start):
     assert robot.call("POST", job + "/stop", base="").status == 409  # it has ended
     assert other.call("GET", job, base="").status == 403
     assert robot.call("GET", f"{COVE}/projects/library/jobs", base="").status == 403
+    keeper = admin.new_robot("", level="system", permissions=[
+        {"kind": "system", "namespace": "/", "access": [{"resource": "registry", "action": "update"}]}])
+    begun = keeper.call("POST", f"{COVE}/refresh", base="")
+    assert begun.status == 202, begun
+    assert keeper.call("GET", f"{COVE}/jobs/{begun.json()['id']}", base="").status == 200
+    assert robot.call("GET", f"{COVE}/jobs/{begun.json()['id']}", base="").status == 403
 
 
 @pytest.mark.parametrize("among", ["nobody", "pushes"])
