@@ -65,6 +65,8 @@ struct gc_blob {
     int64_t id, size;
     struct str digest, phys_key;
 };
+/* Blobs that may be needed by nobody from now on; their rows are locked. */
+enum err gc_candidates_add(struct ctx *c, const struct i64s *blobs);
 /* Those that were due at that time and had been candidates for min_age_s then; of gc_blob. */
 enum err gc_candidates(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,
                        struct list *out);

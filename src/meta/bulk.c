@@ -103,8 +103,8 @@ STATEMENT by_filter =
 STATEMENT repositories = SQL2(REPOSITORIES(TEXTS_LITE("$2")), REPOSITORIES(TEXTS_PG("$2")));
 STATEMENT tags_named =
     SQL2(TAGS(ALL_IDS_LITE("$2"), TEXTS_LITE("$3")), TAGS(ALL_IDS_PG("$2"), TEXTS_PG("$3")));
-STATEMENT family = SQL2(FAMILY(IDS_LITE("$1")), FAMILY(IDS_PG("$1")));
-STATEMENT parents_of = SQL2(PARENTS(IDS_LITE("$1")), PARENTS(IDS_PG("$1")));
+STATEMENT family = WITH_SET(FAMILY);
+STATEMENT parents_of = WITH_SET(PARENTS);
 STATEMENT worth = SQL2(WORTH("a.id " IDS_LITE("$1")), WORTH("a.id " IDS_PG("$1")));
 STATEMENT worth_all =
     SQL2(WORTH("a.repository_id " IDS_LITE("$1")), WORTH("a.repository_id " IDS_PG("$1")));
@@ -112,8 +112,8 @@ STATEMENT artifacts_in =
     ON_SET("SELECT count(*) FROM artifact a WHERE a.state <> 1 AND a.repository_id", "");
 STATEMENT tags_in = ON_SET("SELECT count(*) FROM tag t WHERE t.repository_id", "");
 
-STATEMENT projects_hold = SQL2(PROJECTS(IDS_LITE("$1")), PROJECTS(IDS_PG("$1")));
-STATEMENT repositories_of = SQL2(INSIDE(IDS_LITE("$1")), INSIDE(IDS_PG("$1")));
+STATEMENT projects_hold = WITH_SET(PROJECTS);
+STATEMENT repositories_of = WITH_SET(INSIDE);
 
 enum err bulk_by_digest(struct ctx *c, int64_t repository_id, const struct strs *digests,
                         struct list *out)

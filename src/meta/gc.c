@@ -29,14 +29,18 @@ STATEMENT condemned = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 3 AND 
 STATEMENT deleting = SQL("SELECT " COLUMNS " FROM blob b WHERE b.state = 4 AND b.state IN (3, 4) "
                          "ORDER BY b.condemned_at LIMIT $1");
 STATEMENT dead = SQL("SELECT " COLUMNS " FROM blob b WHERE b.id = $1 AND b.state = 4");
-#define LOCK "SELECT b.id AS id, b.state AS state FROM blob b WHERE b.id "
-STATEMENT lock =
-    SQL2(LOCK IDS_LITE("$1") " ORDER BY b.id", LOCK IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
+STATEMENT lock = ON_SET("SELECT b.id AS id, b.state AS state FROM blob b WHERE b.id",
+                        " ORDER BY b.id" LOCK_UPDATE);
 #define KEPT                                                                                       \
     "SELECT b.id AS id, CASE WHEN EXISTS(SELECT 1 FROM artifact_blob x WHERE x.blob_id = b.id) "   \
     "THEN 1 ELSE 0 END AS used, COALESCE((SELECT max(l.lease_until) FROM repo_blob l WHERE "       \
-    "l.blob_id = b.id), 0) AS lease FROM blob b WHERE b.id "
-STATEMENT kept = SQL2(KEPT IDS_LITE("$1"), KEPT IDS_PG("$1"));
+    "l.blob_id = b.id), 0) AS lease FROM blob b WHERE b.id"
+STATEMENT kept = ON_SET(KEPT, "");
+STATEMENT add_candidates =
+    ON_SET("INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT b.id, CAST($2 AS "
+           "BIGINT), CAST($2 AS BIGINT) FROM blob b WHERE b.id",
+           " ORDER BY b.id ON CONFLICT(blob_id) DO UPDATE SET review_after = "
+           "excluded.review_after, creation_time = excluded.creation_time");
 STATEMENT forget_candidates = ON_SET("DELETE FROM gc_candidate WHERE blob_id", "");
 STATEMENT postpone = SQL("UPDATE gc_candidate SET review_after = $2 WHERE blob_id = $1");
 STATEMENT condemn = ON_SET("UPDATE blob SET state = $2, condemned_at = $3 WHERE id", "");
@@ -49,6 +53,14 @@ static enum err list(struct ctx *c, const struct sql *s, const struct arg *args,
                      struct list *out)
 {
     return sql_rows(c, s, args, n, gc_fields, sizeof(struct gc_blob), out);
+}
+
+enum err gc_candidates_add(struct ctx *c, const struct i64s *blobs)
+{
+    return blobs->count
+               ? sql_run(c, &add_candidates,
+                         ARGS(ids_arg(c, blobs->items, blobs->count), A_T(c->tx->now)), NULL)
+               : E_OK;
 }
 
 enum err gc_candidates(struct ctx *c, struct timestamp at, int64_t min_age_s, int64_t n,

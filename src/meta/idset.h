@@ -19,6 +19,9 @@
 /* A statement on the rows whose `head` is in the set $1. */
 #define ON_SET(head, tail) SQL2(head " " IDS_LITE("$1") tail, head " " IDS_PG("$1") tail)
 
+/* A statement that `text`, a macro, makes of the way to ask for the set $1. */
+#define WITH_SET(text) SQL2(text(IDS_LITE("$1")), text(IDS_PG("$1")))
+
 /* The same of texts. */
 #define IN_TEXTS_LITE(n) "IN " TEXTS_LITE(n)
 #define IN_TEXTS_PG(n) "= ANY (ARRAY" TEXTS_PG(n) ")"

@@ -183,8 +183,8 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
 #define OF_ATTACHED(ids)                                                                           \
     NODE                                                                                           \
         ", '[]' AS tags FROM artifact s JOIN artifact a ON a.repository_id = s.repository_id AND " \
-        "a.subject_digest = s.digest AND a.subject_digest <> '' AND a.state = 2 WHERE s.id "       \
-        "" ids " ORDER BY a.id LIMIT 10000"
+        "a.subject_digest = s.digest AND a.subject_digest <> '' AND a.state = 2 WHERE s.id " ids   \
+        " ORDER BY a.id LIMIT 10000"
 #define OF_DAYS(ids)                                                                               \
     "SELECT d.artifact_id AS artifact_id, d.day AS day, d.pulls AS pulls FROM artifact_pull d "    \
     "WHERE d.day >= $2 AND d.artifact_id " ids " ORDER BY d.artifact_id, d.day"
@@ -192,13 +192,13 @@ enum err kin_sharers(struct ctx *c, int64_t artifact_id, const struct principal 
     "SELECT a.id AS id, a.repository_id AS repository_id, a.digest AS digest, a.media_type AS "    \
     "media_type, a.artifact_type AS artifact_type, a.subject_digest AS subject_digest, a.type AS " \
     "type, a.state AS state, a.size AS size, a.push_time AS push_time, a.pull_time AS pull_time, " \
-    "a.pull_count AS pulls FROM artifact a WHERE a.id "
+    "a.pull_count AS pulls FROM artifact a WHERE a.id"
 
-STATEMENT of_tags = SQL2(OF_TAGS(IDS_LITE("$1")), OF_TAGS(IDS_PG("$1")));
-STATEMENT of_children = SQL2(OF_CHILDREN(IDS_LITE("$1")), OF_CHILDREN(IDS_PG("$1")));
-STATEMENT of_attached = SQL2(OF_ATTACHED(IDS_LITE("$1")), OF_ATTACHED(IDS_PG("$1")));
-STATEMENT of_days = SQL2(OF_DAYS(IDS_LITE("$1")), OF_DAYS(IDS_PG("$1")));
-STATEMENT rows_of = SQL2(ROW IDS_LITE("$1"), ROW IDS_PG("$1"));
+STATEMENT of_tags = WITH_SET(OF_TAGS);
+STATEMENT of_children = WITH_SET(OF_CHILDREN);
+STATEMENT of_attached = WITH_SET(OF_ATTACHED);
+STATEMENT of_days = WITH_SET(OF_DAYS);
+STATEMENT rows_of = ON_SET(ROW, "");
 STATEMENT names_of =
     SQL("SELECT a.id AS id, COALESCE(t.name, '') AS name FROM artifact a LEFT JOIN tag t ON "
         "t.artifact_id = a.id WHERE a.repository_id = $1 AND " ARTIFACT_BASE

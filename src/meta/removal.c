@@ -11,6 +11,7 @@
 #include "meta/removal.h"
 
 #include "meta/artifact.h"
+#include "meta/blob.h"
 #include "meta/idset.h"
 #include "meta/tag.h"
 #include "meta/usage.h"
@@ -42,7 +43,7 @@ static const struct field edge_fields[] = {
     "SELECT w.id AS id, count(*) AS blobs FROM (SELECT x.artifact_id AS id FROM artifact_blob x "  \
     "WHERE x.artifact_id " ids " UNION ALL SELECT k.parent_id FROM artifact_child k JOIN "         \
     "artifact_blob x ON x.artifact_id = k.child_id WHERE k.parent_id " ids ") w GROUP BY w.id"
-#define BELOW "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id "
+#define BELOW "WITH RECURSIVE below(id) AS (SELECT a.id FROM artifact a WHERE a.id"
 #define BLOBS_BELOW                                                                                \
     " UNION SELECT k.child_id FROM below JOIN artifact_child k ON k.parent_id = below.id) SELECT " \
     "b.id AS id FROM blob b WHERE b.id IN (SELECT x.blob_id FROM artifact_blob x JOIN below ON "   \
@@ -56,26 +57,19 @@ static const struct field edge_fields[] = {
     " AND NOT (k.child_id " ids ") AND NOT EXISTS (SELECT 1 FROM artifact_child o WHERE "          \
     "o.child_id = k.child_id AND NOT (o.parent_id " ids ")) AND NOT EXISTS (SELECT 1 FROM tag t "  \
     "WHERE t.artifact_id = k.child_id) ORDER BY k.child_id"
-#define CANDIDATES                                                                                 \
-    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT DISTINCT x.blob_id, "   \
-    "CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM artifact_blob x WHERE x.artifact_id"
-#define AGAIN                                                                                      \
-    " ORDER BY x.blob_id ON CONFLICT(blob_id) DO UPDATE SET review_after = "                       \
-    "excluded.review_after, creation_time = excluded.creation_time"
 
-STATEMENT weights = SQL2(WEIGHTS(IDS_LITE("$1")), WEIGHTS(IDS_PG("$1")));
-STATEMENT lock_blobs = SQL2(BELOW IDS_LITE("$1") BLOBS_BELOW, BELOW IDS_PG("$1") BLOBS_BELOW);
+STATEMENT weights = WITH_SET(WEIGHTS);
+STATEMENT lock_blobs = ON_SET(BELOW, BLOBS_BELOW);
 STATEMENT lock = ON_SET(LOCKED, " ORDER BY a.digest" LOCK_DELETE);
 STATEMENT parents =
     ON_SET("SELECT k.parent_id AS parent_id, k.child_id AS child_id FROM artifact_child k WHERE "
            "k.child_id",
            "");
 STATEMENT tag_counts = ON_SET(TAG_COUNTS, " GROUP BY t.artifact_id");
-STATEMENT orphans = SQL2(ORPHANS(IDS_LITE("$1")), ORPHANS(IDS_PG("$1")));
+STATEMENT orphans = WITH_SET(ORPHANS);
 STATEMENT blobs_of =
     ON_SET("SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id",
            " ORDER BY x.blob_id");
-STATEMENT candidates = ON_SET(CANDIDATES, AGAIN);
 STATEMENT drop_edges = ON_SET("DELETE FROM artifact_child WHERE parent_id", "");
 STATEMENT drop = ON_SET("DELETE FROM artifact WHERE id", "");
 
@@ -188,14 +182,13 @@ static enum err look(struct ctx *c, const struct i64s *ids, struct level *l)
 
 /* ---- out ------------------------------------------------------------------------------------ */
 
-static void add_blobs(struct ctx *c, struct gone *g, const struct list *rows)
+static void add_blobs(struct ctx *c, struct gone *g, const struct i64s *more)
 {
-    struct i64s more = ids_of(c, rows);
-    size_t count = g->blobs.count + more.count;
+    size_t count = g->blobs.count + more->count;
     int64_t *all = arena_alloc(&c->mem, (count + 1) * sizeof *all);
     if (g->blobs.count)
         memcpy(all, g->blobs.items, g->blobs.count * sizeof *all);
-    memcpy(all + g->blobs.count, more.items, more.count * sizeof *all);
+    memcpy(all + g->blobs.count, more->items, more->count * sizeof *all);
     g->blobs = (struct i64s){all, count};
 }
 
@@ -216,7 +209,7 @@ static void add_manifests(struct ctx *c, struct gone *g, const struct level *l)
 /* The rows of those that go; their orphans are the next level. */
 static enum err drop_level(struct ctx *c, const struct level *l, struct gone *g, struct i64s *next)
 {
-    struct list blobs, left;
+    struct list own, left;
     const struct row *r = l->rows.items;
     struct i64s ids = {arena_alloc(&c->mem, (l->rows.count + 1) * sizeof(int64_t)), 0};
     bool tagged = false;
@@ -230,14 +223,14 @@ static enum err drop_level(struct ctx *c, const struct level *l, struct gone *g,
         return E_OK;
     struct arg set = arg_of(c, &ids);
     TRY(rows_of(c, &orphans, &ids, &left));
-    TRY(rows_of(c, &blobs_of, &ids, &blobs));
+    TRY(rows_of(c, &blobs_of, &ids, &own));
+    struct i64s blobs = ids_of(c, &own);
     *next = ids_of(c, &left);
     add_blobs(c, g, &blobs);
     add_manifests(c, g, l);
     if (tagged)
         TRY(tag_delete_of(c, &ids));
-    if (blobs.count)
-        TRY(sql_run(c, &candidates, ARGS(set, A_T(c->tx->now)), NULL));
+    TRY(gc_candidates_add(c, &blobs));
     TRY(sql_run(c, &drop_edges, ARGS(set), NULL));
     return sql_run(c, &drop, ARGS(set), NULL);
 }

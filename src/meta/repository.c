@@ -129,24 +129,17 @@ STATEMENT pick_all = SQL(PICK "ORDER BY a.id LIMIT $2");
 /* Those that no index contains: what an index contains is one of them when the index is gone. */
 STATEMENT pick_tops = SQL(PICK "AND NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = "
                                "a.id) ORDER BY a.id LIMIT $2");
-#define BLOBS_OF "SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id "
-STATEMENT blobs_of = SQL2(BLOBS_OF IDS_LITE("$1"), BLOBS_OF IDS_PG("$1"));
+STATEMENT blobs_of =
+    ON_SET("SELECT DISTINCT x.blob_id AS id FROM artifact_blob x WHERE x.artifact_id", "");
 STATEMENT blobs_in =
     SQL("SELECT blob_id AS id FROM repo_blob WHERE repository_id = $1 ORDER BY blob_id LIMIT $2");
 #define THESE                                                                                      \
     "SELECT a.id AS id, a.state AS state, a.digest AS digest, COALESCE(length(a.payload), 0) AS "  \
-    "size FROM artifact a WHERE a.repository_id = $2 AND a.id "
+    "size FROM artifact a WHERE a.repository_id = $2 AND a.id"
 #define TOPS                                                                                       \
     " AND ($3 = 1 OR NOT EXISTS(SELECT 1 FROM artifact_child y WHERE y.child_id = a.id)) "         \
     "ORDER BY a.id"
-STATEMENT these = SQL2(THESE IDS_LITE("$1") TOPS, THESE IDS_PG("$1") TOPS);
-#define CANDIDATES                                                                                 \
-    "INSERT INTO gc_candidate(blob_id, review_after, creation_time) SELECT b.id, "                 \
-    "CAST($2 AS BIGINT), CAST($2 AS BIGINT) FROM blob b WHERE b.id "
-#define AGAIN                                                                                      \
-    " ORDER BY b.id ON CONFLICT(blob_id) DO UPDATE SET review_after = excluded.review_after, "     \
-    "creation_time = excluded.creation_time"
-STATEMENT candidates = SQL2(CANDIDATES IDS_LITE("$1") AGAIN, CANDIDATES IDS_PG("$1") AGAIN);
+STATEMENT these = ON_SET(THESE, TOPS);
 STATEMENT drop_tags = ON_SET("DELETE FROM tag WHERE artifact_id", "");
 STATEMENT drop_edges = ON_SET("DELETE FROM artifact_child WHERE parent_id", "");
 STATEMENT drop_artifacts = ON_SET("DELETE FROM artifact WHERE id", "");
@@ -259,8 +252,7 @@ static enum err look_again(struct ctx *c, struct piece *p, struct list *gone)
 static enum err drop_piece(struct ctx *c, struct piece *p, struct list *refunds)
 {
     static const struct sql *const steps[] = {&drop_tags, &drop_edges, &drop_artifacts};
-    if (p->blobs.count)
-        TRY(sql_run(c, &candidates, ARGS(arg_of(c, &p->blobs), A_T(c->tx->now)), NULL));
+    TRY(gc_candidates_add(c, &p->blobs));
     for (size_t i = 0; p->artifacts.count && i < COUNT(steps); i++)
         TRY(sql_run(c, steps[i], ARGS(arg_of(c, &p->artifacts)), NULL));
     return usage_unlink_in(c, p->id, &p->blobs, refunds);

@@ -38,9 +38,7 @@ STATEMENT size_of = SQL("SELECT size FROM blob WHERE id = $1 AND state <> 1");
 STATEMENT holders_of =
     SQL("SELECT DISTINCT r.project_id FROM repo_blob l JOIN repository r ON r.id = "
         "l.repository_id WHERE l.blob_id = $1 ORDER BY r.project_id");
-STATEMENT lock_blobs =
-    SQL2("SELECT b.id FROM blob b WHERE b.id " IDS_LITE("$1") " ORDER BY b.id",
-         "SELECT b.id FROM blob b WHERE b.id " IDS_PG("$1") " ORDER BY b.id" LOCK_UPDATE);
+STATEMENT lock_blobs = ON_SET("SELECT b.id FROM blob b WHERE b.id", " ORDER BY b.id" LOCK_UPDATE);
 /*
  * Links of a set of blobs that no manifest of their repository needs. EXCEPT: both sides are read
  * once, whatever the statistics are; a base layer has many links and many references, a repository
@@ -61,8 +59,8 @@ STATEMENT lock_blobs =
     "RETURNING blob_id AS blob_id, (SELECT r.project_id FROM repository r WHERE r.id = "           \
     "repo_blob.repository_id) AS project_id, (SELECT CASE WHEN b.state = 1 THEN 0 ELSE b.size "    \
     "END FROM blob b WHERE b.id = repo_blob.blob_id) AS size"
-STATEMENT end_over = SQL2(END_OVER(IDS_LITE("$1")), END_OVER(IDS_PG("$1")));
-STATEMENT end_in = SQL2(END_IN(IDS_LITE("$1")), END_IN(IDS_PG("$1")));
+STATEMENT end_over = WITH_SET(END_OVER);
+STATEMENT end_in = WITH_SET(END_IN);
 STATEMENT still_held =
     ON_SET("SELECT DISTINCT l.blob_id AS blob_id, r.project_id AS project_id FROM repo_blob l JOIN "
            "repository r ON r.id = l.repository_id WHERE l.blob_id",
