@@ -304,7 +304,7 @@ static void *worker_thread(void *arg)
     bool swept = false; /* rows of an earlier process are ended before any is claimed */
     int64_t looks = 0, next = clock_mono_ms() + LOOK_MS;
     for (;;) {
-        job_rest(w->sv->db, next);
+        job_rest(w->sv->db, next - clock_mono_ms());
         if (atomic_load(&w->ending))
             return NULL;
         bool look = clock_mono_ms() >= next;

@@ -178,9 +178,9 @@ enum err job_ask_stop(struct ctx *c, int64_t id)
     return fail(c, E_CONFLICT, "job %lld has ended: %.*s", (long long)id, STR(job.state));
 }
 
-void job_rest(struct db *db, int64_t until_ms)
+void job_rest(struct db *db, int64_t ms)
 {
-    const struct timespec until = {until_ms / 1000, until_ms % 1000 * 1000000};
+    struct timespec until = clock_deadline(ms);
     pthread_mutex_lock(&db->jobs_lock);
     while (!db->jobs_news && pthread_cond_timedwait(&db->jobs_wake, &db->jobs_lock, &until) == 0)
         ;

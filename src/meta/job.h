@@ -62,8 +62,8 @@ enum err job_ask_stop(struct ctx *c, int64_t id);
 
 /* ---- the worker's side ---------------------------------------------------------------------- */
 
-/* Sleeps until then by clock_mono_ms, or until this process queues one or job_wake is called. */
-void job_rest(struct db *db, int64_t until_ms);
+/* Sleeps ms, or until this process queues one or job_wake is called. */
+void job_rest(struct db *db, int64_t ms);
 void job_wake(struct db *db);
 /* Is anything queued? A cheap look before job_claim. */
 enum err job_waits(struct ctx *c, bool *out);
