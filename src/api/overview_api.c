@@ -2,11 +2,11 @@
    row of this one (cursor=), so the end of a list costs what its start does. */
 #include "api/cove.h"
 
-#include <string.h>
-
 #include "api/harbor.h"
 #include "meta/overview.h"
 #include "meta/repository.h"
+
+#include <string.h>
 
 enum err list_project_overviews(struct call *r)
 {
@@ -51,8 +51,7 @@ const struct field digest_query_fields[] = {FIELD(struct digest_query, digest, F
 /* "sha256:4bf7" as it is, "4bf7" as the start of a SHA-256. */
 static enum err read_digest(struct call *r, struct str given, struct str *out)
 {
-    const char *colon = memchr(given.p, ':', given.n);
-    size_t at = colon ? (size_t)(colon - given.p) + 1 : 0;
+    size_t at = (size_t)(str_find(given, ':') + 1);
     struct str algorithm = {given.p, at};
     bool known = !at || str_eq(algorithm, S("sha256:")) || str_eq(algorithm, S("sha512:"));
     bool hex = given.n - at >= HEX_MIN && given.n - at <= 128;
