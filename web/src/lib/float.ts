@@ -10,6 +10,8 @@ export function place(box: HTMLElement, opener: HTMLElement, end = false) {
   box.style.top = `${below ? at.bottom + gap : at.top - gap - h}px`
   placed.set(box, [opener, at.left, at.top])
 }
+// The focus is there as the box opens, by the browser and before ontoggle, which is sent later: no key is lost.
+export const focusFirst = (i: number) => (item: HTMLElement) => void item.toggleAttribute('autofocus', i === 0)
 const placed = new WeakMap<HTMLElement, [HTMLElement, number, number]>()
 // Whether its opener is elsewhere since. A scroll is told a frame later: also one before the box was opened.
 export function moved(box: HTMLElement): boolean {
