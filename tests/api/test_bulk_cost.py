@@ -9,6 +9,20 @@ OWN = "/api/cove/v1"
 IMAGES, GO = 3000, 200
 
 
+def test_ten_thousand_names_are_found_in_twenty_thousand(start):
+    """Names against images one by one would be 200 million comparisons: PostgreSQL ends that at its five seconds."""
+    server = start(COVE_GC_INTERVAL_S=0)
+    digest, _ = server.admin.push_image("library/many", "1", layers=(b"4", b"5"))
+    measure(server)
+    server.stop()
+    run_sql(server, more_images("many", digest, 20000))
+    server.start()
+    names = [f"sha256:{i:06}{'0' * 58}" for i in range(1, 10001)]
+    plan = server.admin.post(f"{OWN}/projects/library/repositories/many/bulk/delete",
+                             json={"digests": names, "dry_run": True})
+    assert plan.status == 200 and plan.json()["going"] == len(names), plan
+
+
 def test_a_set_is_all_that_is_looked_at(start):
     server = start(COVE_GC_INTERVAL_S=0)
     postgres = "COVE_DATABASE" in server.env
