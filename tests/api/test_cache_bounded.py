@@ -512,7 +512,7 @@ def test_one_rate_for_a_project(up, cove):
     begun = time.monotonic()
     for reply, _ in in_threads(*[lambda d=d: puller.blob("team/app", digest_of(d)) for d in layers]):
         assert reply.status == 200
-    assert time.monotonic() - begun > 1.0
+    assert 1.0 < time.monotonic() - begun < 15
     settled(cove)
     set_metadata(cove, "hub", proxy_speed_kb=8)  # a KiB a second: only what is cached comes in this life
     for d in layers:
